@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -27,9 +26,10 @@ def backlen(size: int) -> int:
 @pytest.mark.parametrize(
     ("value", "encoded"),
     [
-        (0, 1), (127, 1), (128, 2), (-1, 2), (4095, 2), (-4096, 2), (4096, 3), (-4097, 3), (32767, 3), (-32768, 3),
-        (32768, 4), (-32769, 4), (8388607, 4), (-8388608, 4), (8388608, 5), (-8388609, 5), (2147483647, 5),
-        (-2147483648, 5), (2147483648, 9), (-2147483649, 9), (9223372036854775807, 9), (-9223372036854775808, 9),
+        (0, 1), (127, 1), (128, 2), (-1, 2), (4095, 2), (-4096, 2), (4096, 3), (-4097, 3), (32767, 3),
+        (-32768, 3), (32768, 4), (-32769, 4), (8388607, 4), (-8388608, 4), (8388608, 5), (-8388609, 5), (2147483647, 5),
+        (-2147483648, 5), (2147483648, 9), (-2147483649, 9),
+        (9223372036854775807, 9), (-9223372036854775808, 9),
     ],
 )  # fmt: skip
 def test_integers(value: int, encoded: int) -> None:
@@ -51,8 +51,8 @@ def test_long_backlens(size: int) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"-", b"-0", b"00", b"01", b"-01", b"+1", b" 1", b"1 ", b"1.0", b"1_0", b"--1", b"x", b"1x", b"\xb2", b"/",
-     b"9223372036854775808", b"-9223372036854775809", b"18446744073709551616", b"100000000000000000000"],
+    [b"", b"-", b"-0", b"00", b"01", b"-01", b"+1", b" 1", b"1 ", b"1.0", b"1_0", b"--1", b"x", b"1x", b"\xb2",
+     b"/", b"9223372036854775808", b"-9223372036854775809", b"18446744073709551616", b"100000000000000000000"],
 )  # fmt: skip
 def test_not_canonical(data: bytes) -> None:
     assert canonical_integer(data) is None
@@ -63,7 +63,7 @@ def test_not_canonical(data: bytes) -> None:
 @example(b"9223372036854775807")
 @example(b"-9223372036854775808")
 def test_canonical_means_reversible(data: bytes) -> None:
-    expected: Optional[int]
+    expected: int | None
     try:
         expected = int(data)
         if b"%d" % expected != data or not -(2**63) <= expected < 2**63:

@@ -11,8 +11,8 @@ class Limits:
     Plain and mutable: ``CONFIG SET`` assigns to the attributes, and each value looks at them when it next
     decides about its encoding. Defaults are those of Redis 7.4.
 
-    `quicklist_packed_threshold` is what ``DEBUG QUICKLIST-PACKED-THRESHOLD`` sets: the bytes from which a list
-    element gets a node of its own; 0 leaves that to `list_max_listpack_size`.
+    `quicklist_packed_threshold` is what ``DEBUG QUICKLIST-PACKED-THRESHOLD`` sets: the bytes from which a
+    list element gets a node of its own; 0 leaves that to `list_max_listpack_size`.
     """
 
     __slots__ = (

@@ -3,15 +3,14 @@
 Nothing here stores a listpack: values are Python objects. But Redis converts some encodings by the bytes that
 the listpack has, and MEMORY USAGE and DEBUG LISTPACK report them, so the sizes have to be right to the byte.
 
-An element is an encoding byte (with a length after it for longer strings), the data, and a "backlen": the size
-of all that once more, for walking backwards. Strings that are the canonical decimal form of a 64 bit integer
-are stored as integers of 7, 13, 16, 24, 32 or 64 bits.
+An element is an encoding byte (with a length after it for longer strings), the data, and a "backlen": the
+size of all that once more, for walking backwards. Strings that are the canonical decimal form of a 64 bit
+integer are stored as integers of 7, 13, 16, 24, 32 or 64 bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Optional
 
 __all__ = ["HEADER_BYTES", "canonical_integer", "entry_bytes", "listpack_bytes", "rough_entry_bytes"]
 
@@ -25,11 +24,11 @@ _NINE = 57
 _LONGEST_INTEGER = 20
 
 
-def canonical_integer(data: bytes) -> Optional[int]:
+def canonical_integer(data: bytes) -> int | None:
     """The integer which `data` spells, or None.
 
-    Only the one canonical form counts: no spaces, plus sign, leading zeros or "-0", and 64 bits signed. So the
-    bytes can be had back from the integer without loss.
+    Only the one canonical form counts: no spaces, plus sign, leading zeros or "-0", and 64 bits signed. So
+    the bytes can be had back from the integer without loss.
     """
     size = len(data)
     if not 0 < size <= _LONGEST_INTEGER or data[-1] > _NINE:
