@@ -1,4 +1,7 @@
-"""The tree of a command's arguments, as COMMAND DOCS tells it (https://redis.io/docs/latest/commands/command-docs/)."""
+"""The tree of a command's arguments, as COMMAND DOCS tells it.
+
+https://redis.io/docs/latest/commands/command-docs/
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ __all__ = ["Argument", "words_of"]
 class Argument:
     """One argument, as COMMAND DOCS describes it.
 
-    ``type`` is one of string, integer, double, key, pattern, unix-time, pure-token, oneof and block; ``display`` is
-    what the line shows for it. ``children`` are those of a oneof or block.
+    ``type`` is one of string, integer, double, key, pattern, unix-time, pure-token, oneof and block;
+    ``display`` is what the line shows for it. ``children`` are those of a oneof or block.
     """
 
     name: str
@@ -28,6 +31,25 @@ class Argument:
     since: str = ""
     deprecated_since: str = ""
 
+    def __str__(self) -> str:
+        """Return this as it stands in a syntax line."""
+        if self.type == "oneof":
+            shown = " | ".join(map(str, self.children))
+            if self.token is not None or self.multiple or not self.optional:
+                shown = f"<{shown}>"
+        elif self.type == "block":
+            shown = " ".join(map(str, self.children))
+        elif self.type == "pure-token":
+            shown = str(self.token)
+        else:
+            shown = self.display
+        again = shown
+        if self.token is not None and self.type != "pure-token":
+            shown = f"{self.token} {shown}"
+        if self.multiple:
+            shown = f"{shown} [{shown if self.multiple_token else again} ...]"
+        return f"[{shown}]" if self.optional else shown
+
     def words(self) -> tuple[int, int | None]:
         """Return the least and the greatest number of words this takes (None: any number)."""
         low, high = self.words_once()
@@ -40,7 +62,8 @@ class Argument:
         own = 0 if self.token is None else 1
         if self.type == "oneof":
             each = [child.words() for child in self.children]
-            return own + min(low for low, _ in each), _plus(own, _greatest(high for _, high in each))
+            # Of several things that may be left out, one is there nevertheless.
+            return own + min(max(low, 1) for low, _ in each), _plus(own, _greatest(high for _, high in each))
         if self.type == "block":
             low, high = words_of(self.children)
             return own + low, _plus(own, high)
@@ -61,6 +84,7 @@ def _greatest(numbers: Iterable[int | None]) -> int | None:
 
 
 def words_of(arguments: Iterable[Argument]) -> tuple[int, int | None]:
+    """Return the least and the greatest number of words of a sequence (None: any number)."""
     low, high = 0, 0
     unbounded = False
     for argument in arguments:

@@ -1,20 +1,18 @@
 """A command's syntax line, read once: ``LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]``.
 
-The line is what redis.io and redis-cli print. From it follow the arity, the tree of arguments that COMMAND DOCS
-tells, and where the keys stand (https://redis.io/docs/latest/develop/reference/key-specs/).
+The line is what redis.io and redis-cli print. From it follow the arity, the tree of arguments that COMMAND
+DOCS tells, and where the keys stand. How it is read:
 
-How a line is read:
+- WORDS IN CAPITALS and signs (``*``, ``=``, ``$``...) are tokens, typed as they stand; other words are
+  arguments. A capital word directly after the command's name is its subcommand: ``CLIENT GETNAME``.
+- ``[a]`` may be left out, ``<a | b>`` is a choice, ``[a | b]`` a choice that may be left out;
+  ``a b [a b ...]`` may be repeated, and so may ``[a | b ...]``.
+- A token belongs to the word or choice that follows it; where several words follow, to the block of them.
+- ``label:`` names the argument after it, or the whole group where it stands first in brackets, if the usual
+  name is not the one wanted: ``[mode: WRITE | ALL]``, ``[by-pattern: BY pattern]``. Labels are not shown.
 
-- WORDS IN CAPITALS and signs (``*``, ``=``, ``$``...) are tokens, typed as they stand; other words are arguments.
-  A capital word directly after the command's name is its subcommand: ``CLIENT KILL ...``.
-- ``[a]`` may be left out, ``<a | b>`` is a choice, ``[a | b]`` a choice that may be left out, and
-  ``a b [a b ...]`` may be repeated.
-- A token belongs to the argument that follows it; where several words follow, to the block of them.
-- ``label:`` names the argument after it, or the whole group where it stands first in a group, where the usual
-  name is not the one wanted: ``[mode: WRITE | ALL]``, ``[by-pattern: BY pattern]``.
-
-A word's type follows from its name (`_TYPES`), a choice's name from its first alternative (`_CHOICES`); what a line
-can't say is given to `Syntax.parse` beside it.
+A word's type follows from its name (`_TYPES`), a choice's name from its first alternative (`_CHOICES`);
+what a line can't say is given to `Syntax.parse` beside it.
 """
 
 from __future__ import annotations
@@ -38,8 +36,8 @@ class SyntaxLineError(ValueError):
 class Syntax:
     """A syntax line that has been read.
 
-    ``name`` is upper case as in the line, ``subcommand`` empty for a command of one word. ``arity`` counts the name
-    and the subcommand; it is negative where more arguments may follow.
+    ``line`` is without labels; ``name`` is upper case as in the line, ``subcommand`` empty for a command of
+    one word. ``arity`` counts the name and the subcommand; it is negative where more arguments may follow.
     """
 
     line: str
@@ -65,8 +63,9 @@ class Syntax:
         Args:
             line: the line, command name first.
             arity: what Redis says, where it is not what follows from the line.
-            keys: one entry for each key specification, in order: its flags ("RW access update"), or a `KeySpec` in
-                place of the one that follows from the line.
+            keys: one entry for each key specification, in order: its flags ("RO access", "RW access # a
+                note"), or a `KeySpec` in place of the one that follows from the line. Fewer entries leave
+                out the last specifications.
             types: types of arguments by name, where a name's usual type is not meant.
             since: version in which arguments (by name) or options came, where later than the command.
             deprecated: version in which arguments were deprecated.
@@ -74,23 +73,29 @@ class Syntax:
         Raises:
             SyntaxLineError: the line has no such form, or a hook names something that isn't in it.
         """
-        reader = _Reader(line, dict(types or {}), dict(since or {}), dict(deprecated or {}))
+        reader = _Reader(line)
         name = reader.name()
         subcommand = reader.subcommand()
-        arguments = reader.arguments()
         start = 2 if subcommand else 1
-        arguments, specs = place_keys(arguments, start)
+        hooks = {"type": types or {}, "since": since or {}, "deprecated_since": deprecated or {}}
+        unused = {word for hook in hooks.values() for word in hook}
+        arguments, specs = place_keys(
+            [_amended(argument, hooks, unused) for argument in reader.arguments()],
+            start,
+            None if keys is None else len(keys),
+        )
+        if unused:
+            raise reader.error(f"no argument is named {', '.join(sorted(unused))}")
         if keys is not None:
-            if len(keys) < len(specs):
-                raise SyntaxLineError(f"{line}: {len(specs)} key specifications, flags for {len(keys)}")
-            specs = tuple(
-                replace(specs[place], flags=tuple(given.split())) if isinstance(given, str) else given
-                for place, given in enumerate(keys)
-            )
+            if len(specs) < len(keys):
+                raise reader.error(f"{len(specs)} key specifications, {len(keys)} in keys=")
+            specs = tuple(spec.amended(given) for spec, given in zip(specs, keys))
         if arity is None:
             low, high = words_of(arguments)
             arity = start + low if low == high else -(start + low)
-        return cls(_LABEL.sub("", line), name, subcommand, arity, arguments, specs)
+        words = [name, subcommand] if subcommand else [name]
+        shown = " ".join(words + [str(argument) for argument in arguments])
+        return cls(shown, name, subcommand, arity, arguments, specs)
 
     @property
     def legacy_range(self) -> tuple[int, int, int]:
@@ -113,11 +118,19 @@ class Syntax:
 
 # Reading the line
 
-_LABEL = re.compile(r"(?<=[\s\[<])[^\s\[\]<>|]+:\s+")
 _PIECES = re.compile(r'\[|\]|<|>|\||""|[^\s\[\]<>|]+')
-_SIGNS = {"=": "equal", "~": "approximately", "*": "auto-id", "$": "new-id", '""': "empty-string"}
-_TOKENS = {"CH": "change", "ALPHA": "sorting"}
+# Tokens whose argument is not called as they are.
+_NAMES = {
+    "=": "equal",
+    "~": "approximately",
+    "*": "auto-id",
+    "$": "new-id",
+    '""': "empty-string",
+    "CH": "change",
+    "ALPHA": "sorting",
+}
 
+# What redis.io calls a choice, by the first of its alternatives.
 _CHOICES = {
     "NX": "condition",
     "GT": "comparison",
@@ -130,14 +143,13 @@ _CHOICES = {
     "MIN": "where",
     "ASYNC": "flush-type",
     "FROMMEMBER": "from",
-    "BYRADIUS": "by",
     "BYSCORE": "sortby",
     "MAXLEN": "strategy",
     "=": "operator",
     "STORE": "store",
     "*": "id-selector",
     "id": "id-selector",
-    "ON": "status",
+    "ON": "enabled",
     "YES": "mode",
 }
 
@@ -147,10 +159,11 @@ _TYPES = {
     for kind, words in {
         "key": "key key1 key2 newkey source sourcekey src destination destkey dst",
         "integer": """
-            bit bits client-id cluster-bus-port config-epoch count current-epoch cursor db decrement destination-db
-            end end-slot entries-added entries-read frequency increment index index1 index2 len limit maxage
-            milliseconds min-match-len ms num-matches numfields numkeys numlocal numreplicas offset port protover
-            quorum rank seconds slot slot-last slot-start start start-slot stop ttl version weight
+            bit bits client-id cluster-bus-port config-epoch count current-epoch cursor db decrement
+            destination-db end end-slot entries-added entries-read frequency increment index index1 index2
+            len limit maxage milliseconds min-match-len ms num-matches numfields numkeys numlocal
+            numreplicas offset port protover quorum rank seconds slot slot-last slot-start start start-slot
+            stop ttl version weight
             """,
         "double": "height latitude longitude max min radius score timeout width",
         "pattern": "pattern",
@@ -160,8 +173,11 @@ _TYPES = {
 }
 
 
+_SIGNS = frozenset(name for name in _NAMES if not name.isalpha())
+
+
 def _is_token(word: str) -> bool:
-    return word in _SIGNS or (word == word.upper() and word[0].isalpha())
+    return word in _SIGNS or (word[0].isalpha() and word == word.upper())
 
 
 class _Word(NamedTuple):
@@ -187,16 +203,10 @@ _Item = Union[_Word, _Group, _Label]
 class _Reader:
     """Reads one line, first into nested brackets, then from the inside out into arguments."""
 
-    def __init__(
-        self, line: str, types: dict[str, str], since: dict[str, str], deprecated: dict[str, str]
-    ) -> None:
+    def __init__(self, line: str) -> None:
         self.line = line
         self.pieces = _PIECES.findall(line)
         self.at = 0
-        self.types = types
-        self.since = since
-        self.deprecated = deprecated
-        self.used: set[str] = set()
 
     def error(self, what: str) -> SyntaxLineError:
         return SyntaxLineError(f"{self.line}: {what}")
@@ -223,11 +233,7 @@ class _Reader:
         items = self.items()
         if self.at < len(self.pieces):
             raise self.error(f"{self.peek()!r} closes nothing")
-        arguments = tuple(self.sequence(items, outermost=True))
-        unused = (self.types.keys() | self.since.keys() | self.deprecated.keys()) - self.used
-        if unused:
-            raise self.error(f"no argument is named {', '.join(sorted(unused))}")
-        return arguments
+        return tuple(self.sequence(items, outermost=True))
 
     # From pieces to nested brackets
 
@@ -258,7 +264,7 @@ class _Reader:
             raise self.error("empty brackets")
         label = ""
         first = alternatives[0][0]
-        if isinstance(first, _Label) and (len(alternatives) > 1 or closing == "]"):
+        if isinstance(first, _Label):
             label = first.text
             alternatives[0] = alternatives[0][1:]
         return _Group(alternatives, closing == "]", label, repeats)
@@ -270,150 +276,122 @@ class _Reader:
         arguments: list[Argument] = []
         place = 0
         while place < len(items):
-            label = ""
             item = items[place]
+            label = ""
             if isinstance(item, _Label):
                 label = item.text
                 place += 1
-                if place == len(items):
-                    raise self.error(f"{label}: names nothing")
-                item = items[place]
+                item = items[place] if place < len(items) else _Label("")
+            if isinstance(item, _Label):
+                raise self.error(f"{label}: names nothing")
+            if isinstance(item, _Group) and item.repeats and self.repeat(item, arguments):
+                place += 1
+                continue
             if isinstance(item, _Word) and _is_token(item.text):
-                argument, place = self.tokened(items, place, label, outermost)
-                arguments.append(argument)
-                if not label:
-                    place = self.repetition(items, place, arguments)
-                continue
-            place += 1
-            if isinstance(item, _Group) and item.repeats and not label:
-                # "[a ...]" that repeats nothing in front of it: any number of it, none too.
-                arguments.append(replace(self.of_group(item, label), multiple=True))
-                continue
-            arguments.append(self.of_item(item, label))
-            place = self.repetition(items, place, arguments)
+                end = self.end_of_tokened(items, place + 1, outermost)
+                arguments.append(self.of_tokened(item.text, items[place + 1 : end], label))
+                place = end
+            else:
+                arguments.append(self.of_item(item, label))
+                place += 1
         return arguments
 
-    def tokened(
-        self, items: Sequence[_Item], place: int, label: str, outermost: bool
-    ) -> tuple[Argument, int]:
-        """Read a token and what belongs to it; return that and the place behind it."""
-        word = items[place]
-        assert isinstance(word, _Word)
-        token = word.text
-        behind = place + 1
-        if behind < len(items) and self.takes_token(items[behind]):
-            following = items[behind]
-            inner_label = label
-            if isinstance(following, _Label):
-                inner_label = following.text
-                behind += 1
-                following = items[behind]
-            end = self.block_end(items, place + 1, outermost)
-            if end > place + 1:
-                children = self.sequence(items[place + 1 : end])
-                return self.block(children, label or _name_of(token), token=token), end
-            single = replace(self.of_item(following, inner_label or ""), token=token)
-            if single.type == "oneof" and not inner_label:
-                single = self.named(replace(single, name=_name_of(token)))
-            found = [single]
-            end = self.repetition(items, behind + 1, found, token)
-            return found[0], end
-        return self.named(Argument(label or _name_of(token), "pure-token", token, _name_of(token))), behind
+    def end_of_tokened(self, items: Sequence[_Item], start: int, outermost: bool) -> int:
+        """Return the end of the items that belong to the token in front of ``start``."""
+        words = 0
+        for place in range(start, len(items)):
+            item = items[place]
+            if isinstance(item, _Label) or (isinstance(item, _Word) and _is_token(item.text)):
+                break
+            if isinstance(item, _Word):
+                words += 1
+            elif not item.optional:
+                # A choice belongs to a token directly in front of it, not to a block.
+                return start + 1 if words or place == start else start
+            elif item.repeats:
+                if self.begins_with_token(item):
+                    break
+            elif outermost or words < 2:
+                break
+        else:
+            place = len(items)
+        return place if words > 1 else start + min(words, 1)
 
     @staticmethod
-    def takes_token(item: _Item) -> bool:
-        if isinstance(item, _Word):
-            return not _is_token(item.text)
-        return isinstance(item, _Label) or (not item.optional and len(item.alternatives) > 1)
+    def begins_with_token(group: _Group) -> bool:
+        first = group.alternatives[0][0]
+        return isinstance(first, _Word) and _is_token(first.text)
 
-    def block_end(self, items: Sequence[_Item], start: int, outermost: bool) -> int:
-        """Return the end of the words that together belong to a token in front, or ``start`` where it is one."""
-        place = start
-        words = 0
-        while place < len(items):
-            item = items[place]
-            if isinstance(item, _Word):
-                if _is_token(item.text):
-                    break
-                words += 1
-            elif isinstance(item, _Group):
-                if not item.optional:
-                    return start
-                if not item.repeats and outermost:
-                    break
-                if item.repeats and isinstance(item.alternatives[0][0], _Word):
-                    first = item.alternatives[0][0].text
-                    if _is_token(first):
-                        break
-            place += 1
-        return place if words > 1 else start
+    def of_tokened(self, token: str, items: Sequence[_Item], label: str) -> Argument:
+        """Read a token and the items that belong to it."""
+        usual = _NAMES.get(token, token.lower())
+        if not items:
+            return Argument(label or usual, "pure-token", token, label or usual)
+        if len(items) > 1:
+            return _block(self.sequence(items), label or usual, token)
+        name = label or ("" if isinstance(items[0], _Word) else usual)
+        return replace(self.of_item(items[0], name), token=token)
 
-    def repetition(
-        self, items: Sequence[_Item], place: int, arguments: list[Argument], token: str = ""
-    ) -> int:
-        """Where ``[... ...]`` stands at ``place``, fold what it repeats into one argument; return the place behind."""
-        if place >= len(items):
-            return place
-        group = items[place]
-        if not isinstance(group, _Group) or not group.repeats:
-            return place
-        repeated = self.sequence(group.alternatives[0])
+    def repeat(self, group: _Group, arguments: list[Argument]) -> bool:
+        """Fold what a group repeats into one argument; return False if it repeats nothing in front of it."""
+        if len(group.alternatives) > 1:
+            return False
+        repeated = [str(argument) for argument in self.sequence(group.alternatives[0])]
         count = len(repeated)
-        if token and repeated == arguments[-1:]:
-            arguments[-1] = replace(arguments[-1], multiple=True, multiple_token=True)
-        elif token and count == 1 and replace(arguments[-1], token=repeated[0].token) == repeated[0]:
+        before = arguments[-count:]
+        if [str(argument) for argument in before] == repeated:
+            again = before[0] if count == 1 else _block(before, group.label or "data")
+            arguments[-count:] = [replace(again, multiple=True, multiple_token=again.token is not None)]
+        elif arguments and [str(replace(arguments[-1], token=None))] == repeated:
             arguments[-1] = replace(arguments[-1], multiple=True)
-        elif repeated == arguments[-count:]:
-            again = arguments[-1]
-            if count > 1:
-                again = self.block(repeated, group.label or "data")
-            del arguments[-count:]
-            arguments.append(replace(again, multiple=True, multiple_token=again.token is not None))
+        elif arguments:
+            raise self.error(f"[{' '.join(repeated)} ...] repeats something else than what stands before it")
         else:
-            raise self.error(f"[... ...] repeats something else than what stands before it: {repeated}")
-        return place + 1
+            return False
+        return True
 
     def of_item(self, item: _Item, label: str) -> Argument:
-        if isinstance(item, _Word):
-            display = item.text.lower()
-            return self.named(Argument(label or display, _TYPES.get(display, "string"), None, display))
         if isinstance(item, _Group):
             return self.of_group(item, label)
-        raise self.error(f"two names: {label}: {item.text}:")
+        display = item.text.lower()
+        return Argument(label or display, _TYPES.get(display, "string"), None, display)
 
     def of_group(self, group: _Group, label: str) -> Argument:
         label = group.label or label
-        if len(group.alternatives) > 1:
-            children = tuple(self.one(alternative, "") for alternative in group.alternatives)
-            first = children[0]
-            name = label or _CHOICES.get(first.token or first.name, "")
-            return self.named(Argument(name, "oneof", children=children, optional=group.optional))
-        return replace(self.one(group.alternatives[0], label), optional=group.optional)
+        if len(group.alternatives) == 1:
+            argument = self.one(group.alternatives[0], label)
+        else:
+            children = tuple(self.one(alternative) for alternative in group.alternatives)
+            name = label or _CHOICES.get(children[0].token or children[0].name, "")
+            if not name:
+                raise self.error(f"this choice needs a label: {' | '.join(map(str, children))}")
+            argument = Argument(name, "oneof", children=children)
+        return replace(argument, optional=group.optional, multiple=argument.multiple or group.repeats)
 
-    def one(self, items: list[_Item], label: str) -> Argument:
+    def one(self, items: list[_Item], label: str = "") -> Argument:
         """Read a sequence as a single argument: itself, or a block."""
-        if not label and isinstance(items[0], _Label) and len(self.sequence(items[1:])) > 1:
+        if not label and isinstance(items[0], _Label):
             label, items = items[0].text, items[1:]
         arguments = self.sequence(items)
-        if len(arguments) == 1:
-            return self.named(replace(arguments[0], name=label)) if label else arguments[0]
-        return self.block(arguments, label or "-".join(argument.name for argument in arguments))
-
-    def block(self, children: Iterable[Argument], name: str, token: str | None = None) -> Argument:
-        return self.named(Argument(name, "block", token, children=tuple(children)))
-
-    def named(self, argument: Argument) -> Argument:
-        """Give an argument what the caller said about its name."""
-        name = argument.name
-        self.used.add(name)
-        kind = argument.type if argument.children else self.types.get(name, argument.type)
-        return replace(
-            argument,
-            type=kind,
-            since=self.since.get(name, argument.since),
-            deprecated_since=self.deprecated.get(name, argument.deprecated_since),
-        )
+        if len(arguments) > 1:
+            return _block(arguments, label or _block_name(arguments))
+        return self.sequence([_Label(label), *items])[0] if label else arguments[0]
 
 
-def _name_of(token: str) -> str:
-    return _SIGNS.get(token) or _TOKENS.get(token) or token.lower()
+def _block(children: Iterable[Argument], name: str, token: str | None = None) -> Argument:
+    return Argument(name, "block", token, children=tuple(children))
+
+
+def _block_name(arguments: Sequence[Argument]) -> str:
+    first = arguments[0]
+    if first.token is not None and arguments[1].optional:
+        return f"{first.token.lower()}-block"
+    return "-".join(argument.name for argument in arguments)
+
+
+def _amended(argument: Argument, hooks: Mapping[str, Mapping[str, str]], unused: set[str]) -> Argument:
+    """Give an argument, and those in it, what the hooks say about their names."""
+    unused.discard(argument.name)
+    said = {field: hook[argument.name] for field, hook in hooks.items() if argument.name in hook}
+    children = tuple(_amended(child, hooks, unused) for child in argument.children)
+    return replace(argument, children=children, **said)  # type: ignore[arg-type]
