@@ -62,8 +62,8 @@ def _string_bytes(size: int) -> int:
 def entry_bytes(element: bytes) -> int:
     """Bytes which `element` takes in a listpack, its encoding and backlen included."""
     size = len(element)
-    # The first test settles most strings: too long for an integer, or the last character is no digit.
-    if size > _LONGEST_INTEGER or not size or element[-1] > _NINE:
+    # This settles most strings: too long for an integer, or a character at either end is beyond the digits.
+    if size > _LONGEST_INTEGER or not size or element[-1] > _NINE or element[0] > _NINE:
         return size + 2 if size < 64 else _string_bytes(size)
     if size == 1:
         return 2 if element.isdigit() else 3
