@@ -1,0 +1,18 @@
+"""The commands: one file a group of redis.io, a table that declares them, and one way in."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__all__ = ["load_all"]
+
+_GROUPS = (
+    "connection",
+    "strings",
+)
+
+
+def load_all() -> None:
+    """Import every group, which declares its commands."""
+    for group in _GROUPS:
+        import_module(f"twisted_resp.commands.{group}")

@@ -1,0 +1,320 @@
+"""The one way in: find a command, check it, run it, count it.
+
+A client's requests go through one of four functions, of which ``client.execute`` is always the right one:
+:func:`normal`, :func:`queueing` (after MULTI), :func:`subscribed` (RESP2 with subscriptions) and
+:func:`unauthenticated`. Each answers a reply, or a Deferred of one where the client is parked; errors are replies as
+well, so nothing is raised. :func:`call` is the part that EXEC and scripts use for the commands inside them.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Union
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from twisted_resp import errors
+from twisted_resp.commands import table
+from twisted_resp.errors import CommandError
+from twisted_resp.keyspace.keyspace import TOUCH_NOT
+from twisted_resp.resp import QUEUED, Reply
+from twisted_resp.server.client import Client
+from twisted_resp.server.server import EFFECTS, LOADING, MONITORED, PAUSED, Server, States
+from twisted_resp.server.statistics import CommandEntry
+
+__all__ = ["STATES", "call", "find", "install", "normal", "queueing", "subscribed", "unauthenticated"]
+
+_log = Logger()
+
+_ALLOWED_WHEN_SUBSCRIBED = frozenset(
+    (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"ssubscribe", b"sunsubscribe", b"ping", b"quit",
+     b"reset")
+)  # fmt: skip
+# What runs at once inside MULTI instead of being queued.
+_NOT_QUEUED = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
+
+
+def install(server: Server) -> None:
+    """Give a server its commands."""
+    for name, command in table.all_commands().items():
+        entry = CommandEntry(command)
+        if command.subcommands:
+            entry.subcommands = {
+                subname: CommandEntry(subcommand) for subname, subcommand in command.subcommands.items()
+            }
+        # The spellings that clients use are found at once, others by way of lower().
+        server.commands[name] = server.commands[name.upper()] = entry
+        server.commands[name.title()] = entry
+
+
+def find(server: Server, args: list[bytes]) -> Union[CommandEntry, CommandError]:
+    """The entry for a request, or the error that it deserves: unknown, or with a wrong number of arguments."""
+    entry = server.commands.get(args[0]) or server.commands.get(args[0].lower())
+    if entry is None:
+        return errors.unknown_command(args)
+    if entry.subcommands is not None and len(args) > 1:
+        subentry = entry.subcommands.get(args[1]) or entry.subcommands.get(args[1].lower())
+        if subentry is None:
+            return errors.unknown_subcommand(entry.full_name, args[1])
+        entry = subentry
+    if not entry.least <= len(args) <= entry.most:
+        entry.rejected += 1
+        return errors.wrong_arity(entry.full_name)
+    return entry
+
+
+# ---------------------------------------------------------------- the states
+
+
+def normal(client: Client, args: list[bytes]) -> Reply:
+    """Run a request of a client that is in no special state: the hot path."""
+    server = client.server
+    entry = server.commands.get(args[0])
+    if entry is None or entry.subcommands is not None or not entry.least <= len(args) <= entry.most:
+        found = find(server, args)
+        if isinstance(found, CommandError):
+            return _reject(client, found)
+        entry = found
+    client.current = args
+    if server.attention or client.no_touch:
+        return _run_attentively(client, entry, args)
+    start = perf_counter()
+    try:
+        reply = entry.handler(client, *args[entry.skip :])
+    except CommandError as error:
+        entry.failed += 1
+        reply = error
+        _count_error(server, error)
+    except Exception:
+        reply = _internal_error(client, entry, args)
+    seconds = perf_counter() - start
+    if type(reply) is Deferred:
+        return _when_served(client, entry, args, reply, seconds)
+    entry.calls += 1
+    entry.seconds += seconds
+    if seconds >= server.slow_threshold:
+        server.on_slow(client, args, seconds)
+    client.last_command = entry.full_name
+    if server.pending:
+        server.settle()
+    return reply
+
+
+def queueing(client: Client, args: list[bytes]) -> Reply:
+    """Queue a request of a client that has said MULTI."""
+    transaction = client.transaction
+    assert transaction is not None
+    entry = find(client.server, args)
+    if isinstance(entry, CommandError):
+        transaction.failed = True
+        return _reject(client, entry)
+    if entry.full_name in _NOT_QUEUED:
+        return normal(client, args)
+    refusal = _refusal(client, entry, args)
+    if refusal is None and entry.flags & table.NO_MULTI:
+        refusal = CommandError(b"ERR Command not allowed inside a transaction")
+    if refusal is not None:
+        transaction.failed = True
+        entry.rejected += 1
+        return _reject(client, refusal)
+    server = client.server
+    if server.attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
+        return postponed
+    transaction.queue.append((entry, args))
+    transaction.size += sum(map(len, args))
+    client.last_command = entry.full_name
+    return QUEUED
+
+
+def subscribed(client: Client, args: list[bytes]) -> Reply:
+    """Run a request of a RESP2 client with subscriptions: it may do little else."""
+    found = find(client.server, args)
+    if isinstance(found, CommandError):
+        return _reject(client, found)
+    if found.full_name not in _ALLOWED_WHEN_SUBSCRIBED:
+        found.rejected += 1
+        return _reject(
+            client,
+            CommandError(
+                b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+                b"allowed in this context" % found.full_name
+            ),
+        )
+    return normal(client, args)
+
+
+def unauthenticated(client: Client, args: list[bytes]) -> Reply:
+    """Run a request of a client that has not logged in yet."""
+    found = find(client.server, args)
+    if isinstance(found, CommandError):
+        return _reject(client, found)
+    if not found.flags & table.NO_AUTH:
+        found.rejected += 1
+        return _reject(client, CommandError(errors.NOT_AUTHENTICATED))
+    return normal(client, args)
+
+
+STATES = States(normal, queueing, subscribed, unauthenticated)
+
+
+# ------------------------------------------------------------ inside others
+
+
+def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
+    """Run a command inside EXEC or a script: counted and recorded as its own, but with nothing around it.
+
+    Blocking is up to the caller (``client.can_block``).
+    """
+    server = client.server
+    before = server.keyspace.dirty
+    current, client.current = client.current, args
+    start = perf_counter()
+    try:
+        reply = entry.handler(client, *args[entry.skip :])
+    except CommandError as error:
+        entry.failed += 1
+        _count_error(server, error)
+        reply = error
+    except Exception:
+        reply = _internal_error(client, entry, args)
+    finally:
+        client.current = current
+    seconds = perf_counter() - start
+    entry.calls += 1
+    entry.seconds += seconds
+    if server.effects.active:
+        if server.keyspace.dirty != before:
+            server.effects.record(client.db.index, args)
+        else:
+            server.effects.abandon()
+    return reply
+
+
+# ------------------------------------------------------------- the slow way
+
+
+def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
+    """Run a command while something wants to know of every one, or may hold it back."""
+    server = client.server
+    keyspace = server.keyspace
+    attention = server.attention
+    refusal = _refusal(client, entry, args)
+    if refusal is not None:
+        entry.rejected += 1
+        return _reject(client, refusal)
+    if attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
+        return postponed
+    if attention & MONITORED and not entry.flags & (table.SKIP_MONITOR | table.ADMIN):
+        server.on_monitor(client, args)
+    before = keyspace.dirty
+    touching = keyspace.touching
+    if client.no_touch and entry.full_name != b"touch":
+        keyspace.touching = TOUCH_NOT
+    database = client.db.index
+    start = perf_counter()
+    try:
+        reply = entry.handler(client, *args[entry.skip :])
+    except CommandError as error:
+        entry.failed += 1
+        reply = error
+        _count_error(server, error)
+    except Exception:
+        reply = _internal_error(client, entry, args)
+    finally:
+        keyspace.touching = touching
+    seconds = perf_counter() - start
+    if type(reply) is Deferred:
+        server.effects.abandon()
+        return _when_served(client, entry, args, reply, seconds)
+    entry.calls += 1
+    entry.seconds += seconds
+    if seconds >= server.slow_threshold:
+        server.on_slow(client, args, seconds)
+    client.last_command = entry.full_name
+    if attention & EFFECTS:
+        # EXEC and scripts have recorded what ran inside them.
+        if keyspace.dirty != before and entry.flags & (table.WRITE | table.MAY_REPLICATE):
+            server.effects.record(database, args)
+        else:
+            server.effects.abandon()
+        server.pending = True
+    if server.pending:
+        server.settle()
+    return reply
+
+
+def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> Union[CommandError, None]:
+    """Why the state of the server forbids this command now, in Redis' order of checks; None where it doesn't."""
+    attention = client.server.attention
+    if attention & LOADING and not entry.flags & table.LOADING:
+        return CommandError(errors.LOADING)
+    return None
+
+
+def _postponed(client: Client, entry: CommandEntry, args: list[bytes]) -> Union[Deferred[Reply], None]:
+    """Hold a command back while clients are paused; None where the pause does not concern it."""
+    server = client.server
+    if client.in_exec or not client.can_block:
+        return None
+    if not server.pause_all:
+        writes = entry.flags & (table.WRITE | table.MAY_REPLICATE)
+        if entry.full_name == b"exec" and client.transaction is not None:
+            writes = any(queued.flags & (table.WRITE | table.MAY_REPLICATE) for queued, _ in client.transaction.queue)
+        if not writes:
+            return None
+    elif client.closing:
+        return None
+    deferred: Deferred[Reply] = Deferred()
+
+    def resume(_: object) -> None:
+        if not client.closing:
+            server.resume(lambda: deferred.callback(client.execute(client, args)))
+
+    server.postpone().addCallback(resume)
+    return deferred
+
+
+def _when_served(
+    client: Client, entry: CommandEntry, args: list[bytes], reply: Deferred[Reply], seconds: float
+) -> Deferred[Reply]:
+    """A command has parked its client: count it when its reply is there."""
+    client.last_command = entry.full_name
+    if client.server.pending:
+        client.server.settle()
+
+    def count(value: Reply) -> Reply:
+        entry.calls += 1
+        entry.seconds += seconds
+        if isinstance(value, CommandError):
+            entry.failed += 1
+            _count_error(client.server, value)
+        return value
+
+    return reply.addCallback(count)
+
+
+def _reject(client: Client, error: CommandError) -> CommandError:
+    client.current = []
+    _count_error(client.server, error)
+    return error
+
+
+def _count_error(server: Server, error: CommandError) -> None:
+    statistics = server.statistics
+    statistics.error_replies += 1
+    statistics.errors[error.code] += 1
+
+
+def _internal_error(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandError:
+    """A handler failed in a way that no handler should: say so in the log, and go on serving."""
+    _log.failure(
+        "{command} failed for {client}: {args}",
+        command=entry.full_name.decode(),
+        client=client,
+        args=[arg[:64] for arg in args[:8]],
+    )
+    entry.failed += 1
+    error = CommandError(b"ERR internal error in '%b'; the server's log has the details" % entry.full_name)
+    _count_error(client.server, error)
+    return error

@@ -1,0 +1,235 @@
+"""How a command is declared: its syntax line and a few words, above its handler.
+
+    @command("LLEN key", READONLY | FAST, since="1.0.0", complexity="O(1)", keys=["RO"])
+    def llen(client: Client, key: bytes) -> Reply:
+        \"\"\"Returns the length of a list.\"\"\"
+
+Arity, key positions and argument docs follow from the line, ACL categories from flags and group, the summary from the
+docstring; COMMAND, COMMAND DOCS, COMMAND GETKEYS and the dispatcher read them from here. The group is the name of
+the module (``lists.py`` says so with ``GROUP = "list"``).
+
+A handler is called with the client and the arguments after the command's name (after the subcommand's, for two-word
+commands). It may rely on the number of arguments being right. It returns a reply or raises ``CommandError``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Optional, TypeVar, Union
+
+from twisted_resp.commands.keyspecs import KeySpec
+from twisted_resp.commands.syntax import Syntax
+from twisted_resp.resp import Reply
+
+__all__ = [
+    "ADMIN", "ALLOW_BUSY", "ASKING", "BLOCKING", "DENYOOM", "FAST", "FLAG_NAMES", "LOADING", "MAY_REPLICATE",
+    "MOVABLE_KEYS", "NOSCRIPT", "NO_ASYNC_LOADING", "NO_AUTH", "NO_MANDATORY_KEYS", "NO_MULTI", "PROTECTED", "PUBSUB",
+    "READONLY", "SENTINEL", "SKIP_MONITOR", "SKIP_SLOWLOG", "STALE", "WRITE", "Command", "all_commands", "command",
+    "container",
+]  # fmt: skip
+
+WRITE: Final = 1 << 0
+READONLY: Final = 1 << 1
+DENYOOM: Final = 1 << 2
+ADMIN: Final = 1 << 3
+PUBSUB: Final = 1 << 4
+NOSCRIPT: Final = 1 << 5
+BLOCKING: Final = 1 << 6
+LOADING: Final = 1 << 7
+STALE: Final = 1 << 8
+SKIP_MONITOR: Final = 1 << 9
+SKIP_SLOWLOG: Final = 1 << 10
+ASKING: Final = 1 << 11
+FAST: Final = 1 << 12
+NO_AUTH: Final = 1 << 13
+MAY_REPLICATE: Final = 1 << 14
+SENTINEL: Final = 1 << 15
+NO_MANDATORY_KEYS: Final = 1 << 16
+PROTECTED: Final = 1 << 17
+NO_ASYNC_LOADING: Final = 1 << 18
+NO_MULTI: Final = 1 << 19
+ALLOW_BUSY: Final = 1 << 20
+MOVABLE_KEYS: Final = 1 << 21
+
+#: Flags as COMMAND names them, in its order. (PROTECTED and SENTINEL are not shown.)
+FLAG_NAMES: Final = (
+    (WRITE, b"write"),
+    (READONLY, b"readonly"),
+    (DENYOOM, b"denyoom"),
+    (ADMIN, b"admin"),
+    (PUBSUB, b"pubsub"),
+    (NOSCRIPT, b"noscript"),
+    (BLOCKING, b"blocking"),
+    (LOADING, b"loading"),
+    (STALE, b"stale"),
+    (SKIP_MONITOR, b"skip_monitor"),
+    (SKIP_SLOWLOG, b"skip_slowlog"),
+    (ASKING, b"asking"),
+    (FAST, b"fast"),
+    (NO_AUTH, b"no_auth"),
+    (MAY_REPLICATE, b"may_replicate"),
+    (NO_MANDATORY_KEYS, b"no_mandatory_keys"),
+    (NO_ASYNC_LOADING, b"no_async_loading"),
+    (NO_MULTI, b"no_multi"),
+    (ALLOW_BUSY, b"allow_busy"),
+    (MOVABLE_KEYS, b"movablekeys"),
+)
+
+Handler = Callable[..., Reply]
+H = TypeVar("H", bound=Handler)
+
+
+class Command:
+    """A declared command, or a subcommand of one. Shared by all servers of a process, so never changed."""
+
+    def __init__(
+        self,
+        syntax: Syntax,
+        handler: Optional[Handler],
+        flags: int,
+        *,
+        group: str,
+        summary: str,
+        since: str,
+        complexity: str,
+        acl: Sequence[str] = (),
+        tips: Sequence[str] = (),
+        history: Sequence[tuple[str, str]] = (),
+        deprecated: str = "",
+        replaced_by: str = "",
+        get_keys: Optional[Callable[[Sequence[bytes]], Optional[list[tuple[bytes, tuple[str, ...]]]]]] = None,
+    ) -> None:
+        self.syntax = syntax
+        self.handler = handler
+        self.flags = flags | (MOVABLE_KEYS if syntax.movable_keys else 0)
+        self.group = group
+        self.summary = summary
+        self.since = since
+        self.complexity = complexity
+        #: ACL categories beyond those that follow from flags and group.
+        self.acl = tuple(acl)
+        self.tips = tuple(tips)
+        self.history = tuple(history)
+        #: The version that deprecated the command, and what to use instead.
+        self.deprecated = deprecated
+        self.replaced_by = replaced_by
+        #: Where keys can't be told by key specifications (SORT): command -> [(key, flags)].
+        self.get_keys = get_keys
+        self.name = (syntax.subcommand or syntax.name).lower().encode()
+        container = syntax.name.lower().encode()
+        #: ``get``, ``client|list``: as INFO, ACL and COMMAND name it.
+        self.full_name = container + b"|" + self.name if syntax.subcommand else container
+        self.subcommands: dict[bytes, Command] = {}
+
+    def __repr__(self) -> str:
+        return f"<Command {self.full_name.decode()}>"
+
+    @property
+    def arity(self) -> int:
+        """Redis' arity: the number of words, or minus the least number where it varies."""
+        return self.syntax.arity
+
+    @property
+    def key_specs(self) -> tuple[KeySpec, ...]:
+        """Where the keys stand."""
+        return self.syntax.key_specs
+
+
+_COMMANDS: Final[dict[bytes, Command]] = {}
+
+
+def all_commands() -> Mapping[bytes, Command]:
+    """Every declared command by its lower-case name; containers hold their subcommands."""
+    return _COMMANDS
+
+
+def command(
+    line: str,
+    flags: int = 0,
+    *,
+    since: str,
+    complexity: str,
+    group: Optional[str] = None,
+    arity: Optional[int] = None,
+    keys: Optional[Sequence[Union[str, KeySpec]]] = None,
+    types: Optional[Mapping[str, str]] = None,
+    argument_since: Optional[Mapping[str, str]] = None,
+    argument_deprecated: Optional[Mapping[str, str]] = None,
+    acl: Sequence[str] = (),
+    tips: Sequence[str] = (),
+    history: Iterable[tuple[str, str]] = (),
+    deprecated: str = "",
+    replaced_by: str = "",
+    get_keys: Optional[Callable[[Sequence[bytes]], Optional[list[tuple[bytes, tuple[str, ...]]]]]] = None,
+) -> Callable[[H], H]:
+    """Declare the function below as a command.
+
+    :param line: the syntax line of redis.io. Two words in capitals are a subcommand of a :func:`container`.
+    :param flags: the flags of this module, or-ed.
+    :param keys: the flags of each key specification, such as ``"RW access update"``.
+    :param arity: where it does not follow from the line. ``types``, ``argument_since``, ``argument_deprecated`` go
+        with the line too, see :meth:`Syntax.parse`.
+    :param acl: ACL categories that do not follow from flags and group (``dangerous``, ``keyspace``, ...).
+    """
+    syntax = Syntax.parse(
+        line, arity=arity, keys=keys, types=types, since=argument_since, deprecated=argument_deprecated
+    )
+
+    def declare(handler: H) -> H:
+        declared = Command(
+            syntax,
+            handler,
+            flags,
+            group=group or _group_of(handler),
+            summary=inspect.cleandoc(handler.__doc__ or "").split("\n", 1)[0],
+            since=since,
+            complexity=complexity,
+            acl=acl,
+            tips=tips,
+            history=tuple(history),
+            deprecated=deprecated,
+            replaced_by=replaced_by,
+            get_keys=get_keys,
+        )
+        _register(declared)
+        return handler
+
+    return declare
+
+
+def container(
+    name: str,
+    summary: str,
+    *,
+    since: str,
+    group: str,
+    flags: int = 0,
+    acl: Sequence[str] = (),
+) -> None:
+    """Declare a command that is only a container of subcommands, such as CLIENT."""
+    _register(
+        Command(
+            Syntax.parse(name, arity=-2),
+            None,
+            flags,
+            group=group,
+            summary=summary,
+            since=since,
+            complexity="Depends on subcommand.",
+            acl=acl,
+        )
+    )
+
+
+def _register(declared: Command) -> None:
+    if declared.syntax.subcommand:
+        _COMMANDS[declared.syntax.name.lower().encode()].subcommands[declared.name] = declared
+    else:
+        _COMMANDS[declared.name] = declared
+
+
+def _group_of(handler: Any) -> str:
+    group: str = sys.modules[handler.__module__].GROUP  # type: ignore[attr-defined]
+    return group

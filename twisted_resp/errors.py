@@ -1,0 +1,104 @@
+"""Errors that clients see: one exception, and every shared sentence written once.
+
+A sentence starts with its code (``ERR``, ``WRONGTYPE``, ...), as it goes over the wire.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Union
+
+__all__ = ["CommandError", "ProtocolError", "unknown_command", "unknown_subcommand", "wrong_arity"]
+
+
+class CommandError(Exception):
+    """An error reply: raised by a command handler, or held in a reply as a value.
+
+    :param message: the whole line as sent, code first, without the leading ``-``.
+    """
+
+    def __init__(self, message: Union[bytes, str]) -> None:
+        self.message: bytes = message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message.decode("utf-8", "backslashreplace")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CommandError) and other.message == self.message
+
+    def __hash__(self) -> int:
+        return hash(self.message)
+
+    @property
+    def code(self) -> bytes:
+        """The first word, which INFO's errorstats count by."""
+        return self.message.split(b" ", 1)[0]
+
+
+class ProtocolError(Exception):
+    """A request that can't be decoded. The client is told, and then disconnected.
+
+    :param message: the error reply's text, code first.
+    """
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+WRONG_TYPE: Final = b"WRONGTYPE Operation against a key holding the wrong kind of value"
+SYNTAX: Final = b"ERR syntax error"
+NOT_AN_INTEGER: Final = b"ERR value is not an integer or out of range"
+OUT_OF_RANGE: Final = b"ERR value is out of range"
+MUST_BE_POSITIVE: Final = b"ERR value is out of range, must be positive"
+NOT_A_FLOAT: Final = b"ERR value is not a valid float"
+NO_SUCH_KEY: Final = b"ERR no such key"
+INDEX_OUT_OF_RANGE: Final = b"ERR index out of range"
+SAME_OBJECT: Final = b"ERR source and destination objects are the same"
+INCREMENT_OVERFLOW: Final = b"ERR increment or decrement would overflow"
+NAN_OR_INFINITY: Final = b"ERR increment would produce NaN or Infinity"
+STRING_TOO_LONG: Final = b"ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+OFFSET_OUT_OF_RANGE: Final = b"ERR offset is out of range"
+INVALID_DB_INDEX: Final = b"ERR invalid DB index"
+DB_INDEX_OUT_OF_RANGE: Final = b"ERR DB index is out of range"
+INVALID_CURSOR: Final = b"ERR invalid cursor"
+INVALID_TIMEOUT: Final = b"ERR timeout is not a float or out of range"
+INVALID_INTEGER_TIMEOUT: Final = b"ERR timeout is not an integer or out of range"
+TIMEOUT_OUT_OF_RANGE: Final = b"ERR timeout is out of range"
+NEGATIVE_TIMEOUT: Final = b"ERR timeout is negative"
+EXEC_ABORTED: Final = b"EXECABORT Transaction discarded because of previous errors."
+NOT_AUTHENTICATED: Final = b"NOAUTH Authentication required."
+WRONG_PASSWORD: Final = b"WRONGPASS invalid username-password pair or user is disabled."
+LOADING: Final = b"LOADING Redis is loading the dataset in memory"
+OUT_OF_MEMORY: Final = b"OOM command not allowed when used memory > 'maxmemory'."
+MAX_CLIENTS: Final = b"ERR max number of clients reached"
+UNBLOCKED: Final = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
+
+
+def wrong_arity(full_name: bytes) -> CommandError:
+    """The arity error; ``full_name`` as INFO writes it (``get``, ``client|list``)."""
+    return CommandError(b"ERR wrong number of arguments for '%b' command" % full_name)
+
+
+def _printable(data: bytes) -> bytes:
+    # Redis replaces line ends in errors with spaces, so that an error stays one line.
+    return data.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def unknown_command(args: list[bytes]) -> CommandError:
+    """What an unknown name gets: the name and the first arguments, each list cut at 128 bytes."""
+    shown = b""
+    for arg in args[1:]:
+        if len(shown) >= 128:
+            break
+        shown += b"'%b' " % arg[: 128 - len(shown)]
+    return CommandError(
+        _printable(b"ERR unknown command '%b', with args beginning with: %b" % (args[0][:128], shown))
+    )
+
+
+def unknown_subcommand(container: bytes, subcommand: bytes) -> CommandError:
+    """What a container command (CLIENT, CONFIG, ...) says of a subcommand that it does not have."""
+    return CommandError(
+        _printable(b"ERR unknown subcommand '%b'. Try %b HELP." % (subcommand[:128], container.upper()))
+    )

@@ -1,0 +1,376 @@
+"""One database: key to value, expiry, and the seam through which every change passes.
+
+Commands never touch the dictionaries here: they look up with :meth:`Database.read` or :meth:`Database.edit` and
+change with :meth:`~Database.store`, :meth:`~Database.edited`, :meth:`~Database.remove` and
+:meth:`~Database.set_expiry`. All that hangs on a change (WATCH, events, waiters, persistence, undo, ...) hangs on
+those, see :mod:`twisted_resp.keyspace.keyspace`.
+"""
+
+from __future__ import annotations
+
+from heapq import heappush
+from typing import TYPE_CHECKING, Any, Optional, Protocol, TypeVar, Union
+
+from twisted_resp.errors import WRONG_TYPE, CommandError
+from twisted_resp.keyspace import lfu
+from twisted_resp.keyspace.events import EXPIRED, GENERIC, KEY_MISS, NEW
+from twisted_resp.values.dense import DenseIndex
+from twisted_resp.values.limits import Limits
+
+if TYPE_CHECKING:
+    from twisted_resp.keyspace.keyspace import Keyspace
+
+__all__ = ["Database", "Value", "type_name"]
+
+#: A stored value: bytes or bytearray for a string, else an object of ``twisted_resp.values``.
+Value = Any
+
+
+class _Structure(Protocol):
+    def __init__(self, limits: Limits) -> None: ...
+
+    def __len__(self) -> int: ...
+
+
+S = TypeVar("S", bound=_Structure)
+
+
+def type_name(value: Value) -> bytes:
+    """The name that TYPE gives to a value."""
+    if isinstance(value, (bytes, bytearray)):
+        return b"string"
+    name: bytes = value.type_name
+    return name
+
+
+class Database:
+    """A dictionary of keys with their expiries and times of access.
+
+    :param keyspace: what all databases share.
+    :param index: the number that SELECT knows.
+    """
+
+    __slots__ = ("_dense", "accessed", "expires", "index", "keyspace", "reminders", "values")
+
+    def __init__(self, keyspace: Keyspace, index: int) -> None:
+        self.keyspace = keyspace
+        self.index = index
+        self.values: dict[bytes, Value] = {}
+        #: When keys expire: Unix time in milliseconds. Keys without a TTL are not here.
+        self.expires: dict[bytes, int] = {}
+        #: When keys were last looked up: Unix ms, or what :mod:`lfu` packs under an LFU policy.
+        self.accessed: dict[bytes, int] = {}
+        #: The heap of (time, key) for :mod:`expiry`.
+        self.reminders: list[tuple[int, bytes]] = []
+        self._dense: Optional[DenseIndex] = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"<Database {self.index}: {len(self.values)} keys>"
+
+    # -- looking up
+
+    def read(self, key: bytes) -> Value:
+        """Look a key up for reading: None if it is not there. Counts a hit or a miss and notes the access."""
+        value = self.values.get(key)
+        keyspace = self.keyspace
+        if value is None or (self.expires and self._is_expired(key)):
+            keyspace.misses += 1
+            if keyspace.on_event:
+                self.notify(key, b"keymiss", KEY_MISS)
+            return None
+        keyspace.hits += 1
+        touching = keyspace.touching
+        if touching == 1:
+            self.accessed[key] = keyspace.now
+        elif touching:
+            self.accessed[key] = lfu.touched(self.accessed.get(key, 0), keyspace)
+        return value
+
+    def read_as(self, key: bytes, kind: type[S]) -> Optional[S]:
+        """Look up a value of one type for reading.
+
+        :raises CommandError: WRONGTYPE.
+        """
+        value = self.read(key)
+        if value is None or type(value) is kind:
+            return value  # type: ignore[no-any-return]
+        raise CommandError(WRONG_TYPE)
+
+    def read_string(self, key: bytes) -> Optional[bytes]:
+        """Look up a string for reading.
+
+        :raises CommandError: WRONGTYPE.
+        """
+        value = self.read(key)
+        if value is None or type(value) is bytes:
+            return value
+        if isinstance(value, (bytes, bytearray)):
+            return bytes(value)
+        raise CommandError(WRONG_TYPE)
+
+    def peek(self, key: bytes) -> Value:
+        """Look a key up without leaving a trace, but for its expiry."""
+        value = self.values.get(key)
+        if value is None or (self.expires and self._is_expired(key)):
+            return None
+        return value
+
+    def exists(self, key: bytes) -> bool:
+        """Whether the key is there and has not expired; leaves no other trace."""
+        return key in self.values and not (self.expires and self._is_expired(key))
+
+    def edit(self, key: bytes, kind: type[S]) -> Optional[S]:
+        """Look up a value in order to change it in place: follow a change with :meth:`edited`.
+
+        :raises CommandError: WRONGTYPE.
+        """
+        value = self.edit_any(key)
+        if value is None or type(value) is kind:
+            return value  # type: ignore[no-any-return]
+        raise CommandError(WRONG_TYPE)
+
+    def edit_string(self, key: bytes) -> Union[bytes, bytearray, None]:
+        """Look up a string in order to change or replace it.
+
+        :raises CommandError: WRONGTYPE.
+        """
+        value = self.edit_any(key)
+        if value is None or isinstance(value, (bytes, bytearray)):
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def edit_any(self, key: bytes) -> Value:
+        """Look up a value of any type in order to change it."""
+        value = self.values.get(key)
+        if value is None or (self.expires and self._is_expired(key)):
+            return None
+        keyspace = self.keyspace
+        if keyspace.on_before:
+            self._before(key)
+        touching = keyspace.touching
+        if touching == 1:
+            self.accessed[key] = keyspace.now
+        elif touching:
+            self.accessed[key] = lfu.touched(self.accessed.get(key, 0), keyspace)
+        return value
+
+    # -- changing
+
+    def store(
+        self, key: bytes, value: Value, event: bytes, group: int, keep_ttl: bool = False, dirty: int = 1
+    ) -> None:
+        """Set a whole value, new or in place of another.
+
+        :param event: the keyspace event, and its ``group``.
+        :param keep_ttl: leave the expiry as it is; else the key has none afterwards.
+        :param dirty: how many changes this counts as.
+        """
+        keyspace = self.keyspace
+        if self.expires and key in self.expires and not self._is_expired(key) and not keep_ttl:
+            if keyspace.on_before:
+                self._before(key)
+            del self.expires[key]
+        if keyspace.on_before:
+            self._before(key)
+        values = self.values
+        if key not in values:
+            values[key] = value
+            self._added(key)
+        else:
+            values[key] = value
+            if keyspace.touching == 1:
+                self.accessed[key] = keyspace.now
+        keyspace.dirty += dirty
+        if keyspace.on_modified:
+            for modified in keyspace.on_modified:
+                modified(self, key)
+        if keyspace.on_event:
+            self.notify(key, event, group)
+
+    def create(self, key: bytes, kind: type[S]) -> S:
+        """Put a new, empty value at a key that is not there; fill it, then call :meth:`edited`."""
+        keyspace = self.keyspace
+        if keyspace.on_before:
+            self._before(key)
+        value = kind(keyspace.limits)
+        self.values[key] = value
+        self._added(key)
+        return value
+
+    def edited(self, key: bytes, event: bytes, group: int, dirty: int = 1) -> None:
+        """A value was changed in place. Collections that are empty now are removed, with a ``del`` event.
+
+        :param event: the keyspace event, and its ``group``.
+        :param dirty: how many changes this counts as.
+        """
+        keyspace = self.keyspace
+        keyspace.dirty += dirty
+        if keyspace.on_modified:
+            for modified in keyspace.on_modified:
+                modified(self, key)
+        if keyspace.on_event:
+            self.notify(key, event, group)
+        value = self.values.get(key)
+        if not value and value is not None and type(value) is not bytearray and not _stays_empty(value):
+            self._discard(key)
+            if keyspace.on_event:
+                self.notify(key, b"del", GENERIC)
+
+    def remove(self, key: bytes, event: bytes = b"del", group: int = GENERIC, dirty: int = 1) -> bool:
+        """Delete a key; answers whether it was there."""
+        if key not in self.values or (self.expires and self._is_expired(key)):
+            return False
+        keyspace = self.keyspace
+        if keyspace.on_before:
+            self._before(key)
+        self._discard(key)
+        keyspace.dirty += dirty
+        if keyspace.on_modified:
+            for modified in keyspace.on_modified:
+                modified(self, key)
+        if keyspace.on_event:
+            self.notify(key, event, group)
+        return True
+
+    def flush(self) -> int:
+        """Delete every key, without events; answers how many there were."""
+        removed = len(self.values)
+        for listener in self.keyspace.on_flushed:
+            listener(self)
+        self.values = {}
+        self.expires = {}
+        self.accessed = {}
+        self.reminders = []
+        self._dense = None
+        self.keyspace.dirty += removed
+        return removed
+
+    def exchange(self, other: Database) -> None:
+        """Swap contents with another database (:meth:`Keyspace.swap` tells the listeners)."""
+        for name in ("values", "expires", "accessed", "reminders", "_dense"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            setattr(self, name, theirs)
+            setattr(other, name, mine)
+
+    def notify(self, key: bytes, event: bytes, group: int) -> None:
+        """Send a keyspace event."""
+        for listener in self.keyspace.on_event:
+            listener(self, key, event, group)
+
+    # -- expiry
+
+    def expiry(self, key: bytes) -> Optional[int]:
+        """When the key expires (Unix time, ms), or None."""
+        return self.expires.get(key)
+
+    def set_expiry(self, key: bytes, at: int, event: Optional[bytes] = b"expire", dirty: int = 1) -> None:
+        """Let a key that is there expire.
+
+        :param at: Unix time in milliseconds.
+        :param event: the keyspace event; None for a part of another change, which sends its own.
+        """
+        keyspace = self.keyspace
+        if keyspace.on_before:
+            self._before(key)
+        self.expires[key] = at
+        heappush(self.reminders, (at, key))
+        keyspace.expiry_timer.due(at)
+        if event is not None:
+            keyspace.dirty += dirty
+            if keyspace.on_modified:
+                for modified in keyspace.on_modified:
+                    modified(self, key)
+            if keyspace.on_event:
+                self.notify(key, event, GENERIC)
+
+    def persist(self, key: bytes, event: Optional[bytes] = b"persist", dirty: int = 1) -> bool:
+        """Remove the expiry of a key; answers whether it had one."""
+        if key not in self.expires:
+            return False
+        keyspace = self.keyspace
+        if keyspace.on_before:
+            self._before(key)
+        del self.expires[key]
+        if event is not None:
+            keyspace.dirty += dirty
+            if keyspace.on_modified:
+                for modified in keyspace.on_modified:
+                    modified(self, key)
+            if keyspace.on_event:
+                self.notify(key, event, GENERIC)
+        return True
+
+    def _is_expired(self, key: bytes) -> bool:
+        """Whether the key has expired; if so it is deleted now, unless expiry is on hold."""
+        at = self.expires.get(key)
+        if at is None or self.keyspace.now <= at:
+            return False
+        if not self.keyspace.hold_expiry:
+            self.expire_now(key)
+        return True
+
+    def is_past(self, key: bytes) -> bool:
+        """Whether the key's time has come, with no deletion."""
+        at = self.expires.get(key)
+        return at is not None and self.keyspace.now > at
+
+    def expire_now(self, key: bytes) -> None:
+        """Delete a key because its time has come."""
+        self._delete_ourselves(key, b"expired", EXPIRED)
+        self.keyspace.expired += 1
+
+    def evict(self, key: bytes, event: bytes, group: int) -> None:
+        """Delete a key to free memory."""
+        self._delete_ourselves(key, event, group)
+        self.keyspace.evicted += 1
+
+    def _delete_ourselves(self, key: bytes, event: bytes, group: int) -> None:
+        keyspace = self.keyspace
+        if keyspace.on_before:
+            self._before(key)
+        self._discard(key)
+        if keyspace.on_event:
+            self.notify(key, event, group)
+        for modified in keyspace.on_modified:
+            modified(self, key)
+        for deleted in keyspace.on_deleted:
+            deleted(self, key)
+
+    # -- walking
+
+    def dense(self) -> DenseIndex:
+        """The index for random keys and SCAN: built when first asked for, kept up to date from then on."""
+        if self._dense is None:
+            self._dense = DenseIndex(self.values)
+        return self._dense
+
+    # -- within
+
+    def _before(self, key: bytes) -> None:
+        for listener in self.keyspace.on_before:
+            listener(self, key)
+
+    def _added(self, key: bytes) -> None:
+        keyspace = self.keyspace
+        touching = keyspace.touching
+        self.accessed[key] = keyspace.now if touching != 2 else lfu.fresh(keyspace)
+        if self._dense is not None:
+            self._dense.add(key)
+        if keyspace.on_event:
+            self.notify(key, b"new", NEW)
+
+    def _discard(self, key: bytes) -> None:
+        del self.values[key]
+        self.accessed.pop(key, None)
+        if self.expires:
+            self.expires.pop(key, None)
+        if self._dense is not None:
+            self._dense.discard(key)
+
+
+def _stays_empty(value: Value) -> bool:
+    # A stream that was emptied is still a stream; a string may be empty.
+    return type_name(value) in (b"stream", b"string")

@@ -1,0 +1,101 @@
+"""Active expiry: delete keys when they are due, without being asked for them.
+
+Each database keeps a heap of (time, key). A heap entry is only a reminder: the truth is ``Database.expires``, so
+changing an expiry pushes another entry and leaves the old one to be recognised as stale. One timer serves all
+databases and is set for the earliest reminder: an idle server with no due key never wakes up, and under a
+``task.Clock`` keys go, and their ``expired`` events come, exactly at their time.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop
+from typing import TYPE_CHECKING, Callable, Optional
+
+from twisted.internet.interfaces import IDelayedCall
+
+if TYPE_CHECKING:
+    from twisted_resp.keyspace.keyspace import Keyspace
+
+__all__ = ["ExpiryTimer"]
+
+# How many reminders one turn of the timer handles: about a millisecond's work, then others get their turn.
+_SLICE = 500
+
+
+class ExpiryTimer:
+    """The one timer that expires keys.
+
+    :ivar settled: called after a turn which deleted something (the server serves its waiters there).
+    """
+
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._keyspace = keyspace
+        self._call: Optional[IDelayedCall] = None
+        self._at = 0
+        self._enabled = True
+        self.settled: Callable[[], None] = lambda: None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether keys expire without being asked for (DEBUG SET-ACTIVE-EXPIRE)."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        self._enabled = value
+        if value:
+            self.reschedule()
+        else:
+            self.stop()
+
+    def due(self, at: int) -> None:
+        """A key is due at ``at`` (Unix time, ms): see that the timer goes off by then."""
+        if self._call is None:
+            if self._enabled:
+                self._set(at)
+        elif at < self._at:
+            self._call.cancel()
+            self._set(at)
+
+    def reschedule(self) -> None:
+        """Set the timer for the earliest reminder there is."""
+        heads = [database.reminders[0][0] for database in self._keyspace.databases if database.reminders]
+        if heads:
+            self.due(min(heads))
+
+    def stop(self) -> None:
+        """Cancel the timer."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _set(self, at: int) -> None:
+        self._at = at
+        delay = at / 1000 - self._keyspace.clock.seconds()
+        self._call = self._keyspace.clock.callLater(max(0.0, delay), self._turn)
+
+    def _turn(self) -> None:
+        self._call = None
+        keyspace = self._keyspace
+        now = keyspace.tick()
+        if keyspace.hold_expiry:
+            # Asked again when the hold ends; a look in a while is enough to be safe.
+            self._set(now + 100)
+            return
+        left = _SLICE
+        deleted = keyspace.expired
+        for database in keyspace.databases:
+            reminders, expires = database.reminders, database.expires
+            while reminders and left and reminders[0][0] <= now:
+                left -= 1
+                at, key = heappop(reminders)
+                if expires.get(key) == at:
+                    database.expire_now(key)
+            # Many stale reminders (keys whose TTL is refreshed all the time): drop them in one go.
+            if len(reminders) > 64 + 2 * len(expires):
+                reminders[:] = [(at, key) for at, key in reminders if expires.get(key) == at]
+                heapify(reminders)
+        if keyspace.expired != deleted:
+            self.settled()
+        if self._call is None and self._enabled:
+            self.reschedule()

@@ -1,0 +1,84 @@
+"""All the databases of a server, what they share, and who listens to their changes.
+
+Listeners are plain functions in lists, empty while nobody needs them, so that a feature which is off costs one truth
+test a change:
+
+- ``on_before(db, key)``: the key is about to change (undo logs take their copy here);
+- ``on_modified(db, key)``: the key was changed, created or deleted (WATCH, tracking, parked clients);
+- ``on_event(db, key, event, group)``: a keyspace event (notifications);
+- ``on_deleted(db, key)``: the server itself deleted the key: it expired or was evicted (effects);
+- ``on_flushed(db)``, ``on_swapped(db, db)``: a whole database was emptied or exchanged (before it happens).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Optional
+
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_resp.keyspace.database import Database
+from twisted_resp.keyspace.expiry import ExpiryTimer
+from twisted_resp.values.limits import Limits
+
+__all__ = ["TOUCH_LFU", "TOUCH_LRU", "TOUCH_NOT", "Keyspace"]
+
+#: What a look-up does to the access record of a key (``Keyspace.touching``).
+TOUCH_NOT = 0
+TOUCH_LRU = 1
+TOUCH_LFU = 2
+
+
+class Keyspace:
+    """The databases of one server.
+
+    :param clock: where time comes from; read only in :meth:`tick`.
+    :param count: how many databases there are.
+    :param random: the source of randomness, a seeded one for repeatable tests.
+    """
+
+    def __init__(self, clock: IReactorTime, count: int = 16, random: Optional[Random] = None) -> None:
+        self.clock = clock
+        self.random = random or Random()
+        self.limits = Limits()
+        #: The time of this batch of commands: Unix time in milliseconds.
+        self.now: int = int(clock.seconds() * 1000)
+        self.touching: int = TOUCH_LRU
+        #: While True expired keys are hidden but not deleted (a pause of writes, a replica).
+        self.hold_expiry = False
+        #: Changes since the last save; what INFO calls rdb_changes_since_last_save.
+        self.dirty = 0
+        self.hits = 0
+        self.misses = 0
+        self.expired = 0
+        self.evicted = 0
+        self.lfu_log_factor = 10
+        self.lfu_decay_time = 1
+        self.on_before: list[Callable[[Database, bytes], None]] = []
+        self.on_modified: list[Callable[[Database, bytes], None]] = []
+        self.on_event: list[Callable[[Database, bytes, bytes, int], None]] = []
+        self.on_deleted: list[Callable[[Database, bytes], None]] = []
+        self.on_flushed: list[Callable[[Database], None]] = []
+        self.on_swapped: list[Callable[[Database, Database], None]] = []
+        self.expiry_timer = ExpiryTimer(self)
+        self.databases = [Database(self, index) for index in range(count)]
+
+    def tick(self) -> int:
+        """Read the clock: once a batch of commands. Answers Unix time in milliseconds."""
+        self.now = now = int(self.clock.seconds() * 1000)
+        return now
+
+    def swap(self, first: int, second: int) -> None:
+        """Exchange the contents of two databases; clients that selected one see the other's keys."""
+        if first == second:
+            return
+        one, other = self.databases[first], self.databases[second]
+        for listener in self.on_swapped:
+            listener(one, other)
+        one.exchange(other)
+        self.dirty += 1
+
+    def flush(self) -> int:
+        """Empty every database; answers how many keys that removed."""
+        return sum(database.flush() for database in self.databases)

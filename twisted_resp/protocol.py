@@ -1,0 +1,511 @@
+"""RESP on Twisted: the protocol that carries requests and replies, and the factory that holds the server.
+
+:class:`RespProtocol` is a ``LineReceiver``: multibulk requests come in raw mode, whole batches at a time, and go
+through the sans-IO decoder of :mod:`twisted_resp.resp`; inline requests are lines in line mode. It stays in the mode
+that the client uses until the client uses the other. All replies of one ``dataReceived`` leave together, through
+:mod:`twisted_resp.output`.
+
+A blocking command answers a Deferred. Until it fires nothing more is run for this connection, so replies keep their
+order; what arrives meanwhile is kept, up to a limit beyond which reading pauses. The same happens to a client that
+sends requests but does not read replies.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+
+from twisted_resp.commands import load_all
+from twisted_resp.commands.dispatch import STATES, install
+from twisted_resp.errors import MAX_CLIENTS
+from twisted_resp.in_process import InProcessClient
+from twisted_resp.output import Output, output_for
+from twisted_resp.resp import NO_REPLY, OK, Push, Reply, RequestDecoder, Several, encode_into
+from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client
+from twisted_resp.server.server import Server
+from twisted_resp.text.command_line import split_arguments
+
+__all__ = ["RespFactory", "RespProtocol"]
+
+# How much a client may send while nothing is run for it, before we stop reading from it.
+_HELD_LIMIT = 1024 * 1024
+# From this size on a bulk string is sent as it is, instead of being copied together with its neighbours.
+_LARGE = 16384
+# A batch with more pieces than this is sent before it is over.
+_MANY_PIECES = 4096
+
+
+class RespProtocol(LineReceiver):
+    """One client's connection.
+
+    :ivar client: what the server knows of it; None for a connection that was turned away.
+    """
+
+    delimiter = b"\n"
+    MAX_LENGTH = 64 * 1024
+    factory: RespFactory
+    client: Optional[Client] = None
+    log = Logger()
+
+    def __init__(self) -> None:
+        self.line_mode = 0
+        self._decoder = RequestDecoder()
+        self._requests: list[list[bytes]] = []
+        self._next = 0  # the first of the requests that is still to run
+        self._waiting: Optional[Deferred[Reply]] = None  # what the client is parked on
+        self._held: list[bytes] = []  # raw data that arrived while nothing is run
+        self._held_size = 0
+        self._incomplete_size = 0  # bytes of the request that is not all there
+        self._out: Optional[list[bytes]] = None  # replies of the batch that runs now
+        self._large = False  # whether one of them is not worth copying
+        self._choked = False  # the client does not read its replies
+        self._closing = False
+        self._soft_limit_call: Optional[IDelayedCall] = None
+
+    # -- the life of a connection
+
+    def connectionMade(self) -> None:
+        """Make the client, or turn it away."""
+        transport: Any = self.transport
+        server = self._server = self.factory.server
+        self._output: Output = output_for(transport)
+        self._output.drained = self._output_drained
+        server.statistics.connections_received += 1
+        refusal = self.factory.refusal(transport)
+        if refusal is not None:
+            server.statistics.rejected_connections += 1
+            self._closing = True
+            self._output.write(b"-%b\r\n" % refusal)
+            self._output.close()
+            return
+        server.keyspace.tick()
+        peer, local = transport.getPeer(), transport.getHost()
+        client = self.client = Client(
+            server,
+            # The peer of a unix socket has no name: Redis shows the path.
+            address_text(peer if not isinstance(peer, UNIXAddress) else local),
+            address_text(local),
+            _descriptor(transport),
+        )
+        client.write = self.write
+        client.close = self.close
+        client.query_size = self._query_size
+        client.output_size = self._output_size
+        self._decoder.max_bulk = server.max_bulk
+        self._decoder.authenticated = client.authenticated
+        server.clients[client.id] = client
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Forget the client; what its commands waited for is dropped."""
+        self._closing = True
+        self._requests = []
+        self._held = []
+        self._waiting = None
+        self._output.lost()
+        if self._soft_limit_call is not None:
+            self._soft_limit_call.cancel()
+            self._soft_limit_call = None
+        if self.client is not None:
+            self.client.disconnected()
+
+    def close(self, when_flushed: bool) -> None:
+        """End the connection.
+
+        :param when_flushed: first send what was answered so far; else drop it.
+        """
+        if self.client is not None:
+            self.client.closing = True
+        self._closing = True
+        if not when_flushed:
+            self._out = None
+            if self.client is not None:
+                self.client.disconnected()
+            self._output.abort()
+        elif self._out is None:
+            self._output.close()
+        # else: at the end of the batch that runs now
+
+    # -- what arrives
+
+    def dataReceived(self, data: bytes) -> None:
+        """Run what has arrived as one batch."""
+        if self._closing:
+            return
+        client = self.client
+        assert client is not None
+        server = self._server
+        server.statistics.input_bytes += len(data)
+        client.total_input += len(data)
+        if self.paused:
+            self._hold(data)
+            return
+        client.last_interaction = server.keyspace.tick()
+        self._out = []
+        try:
+            if self.line_mode:
+                LineReceiver.dataReceived(self, data)
+            else:
+                self.rawDataReceived(data)
+        finally:
+            self._end_batch()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Decode multibulk requests and run them."""
+        decoder = self._decoder
+        while True:
+            self._requests = decoder.feed(data)
+            self._next = 0
+            if self._requests:
+                self._run()
+                self._incomplete_size = 0
+            if self.paused or self._closing:
+                return
+            if decoder.error is not None:
+                self._refuse(decoder.error.message)
+                return
+            if decoder.inline:
+                self.line_mode = 1
+                LineReceiver.dataReceived(self, decoder.take_rest())
+                return
+            if not self._requests or decoder.authenticated:
+                break
+            data = b""
+        if decoder.incomplete:
+            self._incomplete_size += len(data)
+            if self._incomplete_size > self._server.query_buffer_limit:
+                self._server.statistics.query_buffer_limit_disconnections += 1
+                self.log.warn(
+                    "Closing client that reached max query buffer length: {client}", client=self.client
+                )
+                self.close(False)
+
+    def lineReceived(self, line: bytes) -> None:
+        """Run an inline request; at a multibulk request go back to raw mode."""
+        if self._closing:
+            return
+        if line[:1] == b"*":
+            self._decoder.unread(line + b"\n")
+            self.line_mode = 0
+            # LineReceiver hands what follows to rawDataReceived; where nothing does, the header itself may be wrong.
+            if not self._buffer:
+                self.rawDataReceived(b"")
+            return
+        args = split_arguments(line[:-1] if line[-1:] == b"\r" else line)
+        if args is None:
+            self._refuse(b"ERR Protocol error: unbalanced quotes in request")
+        elif args:
+            self._requests = [args]
+            self._next = 0
+            self._run()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """An inline request that does not end."""
+        kind = b"mbulk count string" if line[:1] == b"*" else b"inline request"
+        self._refuse(b"ERR Protocol error: too big " + kind)
+
+    def _refuse(self, message: bytes) -> None:
+        """Tell the client why it is disconnected."""
+        self.log.info("Protocol error from {client}: {message}", client=self.client, message=message)
+        assert self._out is not None
+        self._out.append(b"-%b\r\n" % message)
+        self.close(True)
+
+    # -- running
+
+    def _run(self) -> None:
+        """Run the decoded requests up to the end, or up to one that parks the client."""
+        client, requests, out = self.client, self._requests, self._out
+        assert client is not None and out is not None
+        append = out.append
+        count = len(requests)
+        index = self._next
+        while index < count:
+            args = requests[index]
+            index += 1
+            reply = client.execute(client, args)
+            kind = type(reply)
+            if kind is bytes and len(reply) < _LARGE and not client.reply_mode:
+                append(b"$%d\r\n%b\r\n" % (len(reply), reply))
+            elif reply is OK and not client.reply_mode:
+                append(b"+OK\r\n")
+            elif kind is Deferred:
+                self._next = index
+                self._park(reply)
+                return
+            else:
+                self._add(reply)
+                if self._closing:
+                    return
+                if len(out) > _MANY_PIECES or self._large:
+                    self._flush()
+                    if self._output.size > self.factory.high_water_mark:
+                        self._next = index
+                        self._choke()
+                        return
+        client.total_commands += count
+        self._requests = []
+        self._next = 0
+        if not self._decoder.authenticated:
+            self._decoder.authenticated = client.authenticated
+
+    def _add(self, reply: Reply) -> None:
+        """Append any reply to those of this batch, as the client's reply mode has it."""
+        client = self.client
+        assert client is not None and self._out is not None
+        if reply is NO_REPLY:
+            return
+        if client.reply_mode != REPLY_ON:
+            # Pushes, and the answers of SUBSCRIBE which are like them, are sent all the same.
+            if not isinstance(reply, (Push, Several)):
+                if client.reply_mode == REPLY_SKIP:
+                    client.reply_mode = REPLY_ON
+                return
+        if type(reply) is bytes:
+            self._large = True
+        encode_into(self._out, reply, client.protocol)
+
+    def _end_batch(self) -> None:
+        """Send the replies of the batch, then let others go on that it has woken."""
+        self._flush()
+        self._out = None
+        if self._closing and self.client is not None and self.client.closing:
+            self._output.close()
+        if self._output.size > self.factory.high_water_mark and not self.paused:
+            self._choke()
+        self._server.end_batch()
+
+    def _flush(self) -> None:
+        out = self._out
+        if not out:
+            return
+        if self._large:
+            self._large = False
+            self._count_output(sum(map(len, out)))
+            self._output.write_pieces(out)
+        else:
+            data = b"".join(out) if len(out) > 1 else out[0]
+            self._count_output(len(data))
+            self._output.write(data)
+        out.clear()
+        if self._output.size:
+            self._check_output_limit()
+
+    def _count_output(self, size: int) -> None:
+        self._server.statistics.output_bytes += size
+        assert self.client is not None
+        self.client.total_output += size
+
+    def write(self, data: bytes) -> None:
+        """Send what is no reply: in a batch of this client's own it takes its place among the replies."""
+        if self._out is not None:
+            self._out.append(data)
+        elif not self._closing:
+            self._count_output(len(data))
+            self._output.write(data)
+            if self._output.size:
+                self._check_output_limit()
+
+    # -- stopping and going on
+
+    def _park(self, reply: Deferred[Reply]) -> None:
+        """Run nothing more until ``reply`` fires."""
+        self.paused = True
+        self._waiting = reply
+        reply.addCallbacks(self._served, self._not_served)
+
+    def _served(self, reply: Reply) -> None:
+        if type(reply) is Deferred:  # it was postponed, and has parked now that it ran
+            reply.addCallbacks(self._served, self._not_served)
+            return
+        self._waiting = None
+        if self._closing:
+            return
+        in_batch = self._out is not None
+        if not in_batch:
+            self._out = []
+        self._add(reply)
+        if not in_batch:
+            self._flush()
+            self._out = None
+        self._server.resume(self._go_on)
+
+    def _not_served(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self.log.failure("a waiting command failed", failure)
+        self._waiting = None
+
+    def _choke(self) -> None:
+        """The client does not read: run nothing more for it until it does."""
+        self._choked = True
+        self.paused = True
+
+    def _output_drained(self) -> None:
+        if self._choked:
+            self._choked = False
+            self._server.keyspace.tick()
+            self._server.resume(self._go_on)
+            self._server.end_batch()
+
+    def _go_on(self) -> None:
+        """Run what has been held back."""
+        if self._closing or self._waiting is not None or self._choked:
+            if self._closing and self._out is None and self.client is not None and self.client.closing:
+                self._output.close()
+            return
+        self.paused = False
+        self._out = []
+        try:
+            if self._next < len(self._requests):
+                self._run()
+            if not self.paused and not self._closing:
+                self._go_on_with_held_data()
+        finally:
+            self._end_batch()
+        if self._held_size < _HELD_LIMIT and not self._closing:
+            transport: Any = self.transport
+            transport.resumeProducing()
+
+    def _go_on_with_held_data(self) -> None:
+        data = b"".join(self._held)
+        self._held = []
+        self._held_size = 0
+        if self.line_mode:
+            LineReceiver.dataReceived(self, data)
+        else:
+            # Even where no data were held: an error or an inline request may have stopped the decoder.
+            self.rawDataReceived(data)
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self._held_size += len(data)
+        if self._held_size >= _HELD_LIMIT:
+            transport: Any = self.transport
+            transport.pauseProducing()
+
+    # -- limits
+
+    def _check_output_limit(self) -> None:
+        """Drop a client that owes more than its class may (``client-output-buffer-limit``)."""
+        client, server = self.client, self._server
+        if client is None or self._closing:
+            return
+        hard, soft, seconds = server.output_limit(client)
+        size = self._output.size
+        if hard and size >= hard:
+            self._drop_slow_reader()
+        elif soft and size >= soft:
+            if self._soft_limit_call is None:
+                self._soft_limit_call = server.clock.callLater(seconds, self._soft_limit_passed)
+
+    def _soft_limit_passed(self) -> None:
+        self._soft_limit_call = None
+        client = self.client
+        if client is None or self._closing:
+            return
+        _, soft, _ = self._server.output_limit(client)
+        if soft and self._output.size >= soft:
+            self._drop_slow_reader()
+
+    def _drop_slow_reader(self) -> None:
+        self._server.statistics.output_buffer_limit_disconnections += 1
+        self.log.warn(
+            "Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            client=self.client,
+        )
+        self.close(False)
+
+    def _query_size(self) -> int:
+        return self._held_size + self._incomplete_size + len(self._buffer)
+
+    def _output_size(self) -> int:
+        return self._output.size
+
+
+class RespFactory(Factory):
+    """A Redis server for ``reactor.listenTCP(6379, RespFactory())``, an endpoint, or calls within the process.
+
+    :param clock: where time comes from, an ``IReactorTime``; by default the reactor. With a ``task.Clock`` expiry,
+        timeouts and ``TIME`` move when the clock is advanced.
+    :param databases: how many databases there are.
+    :param password: what clients must AUTH with; empty for none.
+    :param seed: for repeatable random choices.
+    :param high_water_mark: how many bytes of replies may wait for a client before nothing more is run for it. (Redis
+        has no such mark: it holds any amount in memory.)
+    """
+
+    protocol = RespProtocol
+    noisy = False
+
+    def __init__(
+        self,
+        clock: Optional[IReactorTime] = None,
+        databases: int = 16,
+        password: bytes = b"",
+        seed: Optional[int] = None,
+        high_water_mark: int = 64 * 1024 * 1024,
+    ) -> None:
+        if clock is None:
+            from twisted.internet import reactor  # not at import: that would install it
+
+            clock = reactor  # type: ignore[assignment]
+        load_all()
+        self.server = Server(clock, STATES, databases, seed)
+        install(self.server)
+        if password:
+            self.server.password = password
+            self.server.password_required = True
+        self.high_water_mark = high_water_mark
+        self._own_client: Optional[InProcessClient] = None
+
+    def stopFactory(self) -> None:
+        """The last port is closed: disconnect clients and cancel timers. The data stay."""
+        self.server.close()
+
+    def refusal(self, transport: Any) -> Optional[bytes]:
+        """Why a new connection is turned away, or None."""
+        if len(self.server.clients) >= self.server.max_clients:
+            return MAX_CLIENTS
+        return None
+
+    def client(self) -> InProcessClient:
+        """A client within this process, with a selected database, a transaction and so on of its own."""
+        return InProcessClient(self.server)
+
+    def call(self, *args: object) -> Deferred[Reply]:
+        """Run one command within this process, as one client that all calls share.
+
+        >>> factory.call("SET", "key", "value")
+        <Deferred ... current result: b'OK'>
+
+        :param args: bytes, str (encoded as UTF-8), int or float.
+        :raises CommandError: (in the Deferred) for an error reply.
+        """
+        if self._own_client is None:
+            self._own_client = self.client()
+        return self._own_client.call(*args)
+
+
+def address_text(address: IAddress) -> bytes:
+    """An address as CLIENT LIST shows it."""
+    if isinstance(address, IPv4Address):
+        return b"%b:%d" % (address.host.encode(), address.port)
+    if isinstance(address, IPv6Address):
+        return b"[%b]:%d" % (address.host.encode(), address.port)
+    if isinstance(address, UNIXAddress):
+        name = address.name or b""
+        return b"%b:0" % (name.encode() if isinstance(name, str) else name)
+    return b"?:0"
+
+
+def _descriptor(transport: Any) -> int:
+    try:
+        return int(transport.fileno())
+    except (AttributeError, TypeError, ValueError):
+        return -1

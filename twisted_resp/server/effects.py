@@ -1,0 +1,88 @@
+"""The effect seam: what persistence and replicas are told of a write.
+
+By default the command as received. A handler whose outcome depends on more than its arguments (chance, the clock, who
+waits) says what to tell instead: :meth:`Effects.replace`. Deletions that the server decides on (expiry, eviction) are
+added where they happen. What one outermost command caused forms a unit; listeners get a unit of several commands
+wrapped in MULTI and EXEC, so that it is applied whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Optional
+
+from twisted_resp.keyspace.database import Database
+
+__all__ = ["Effects"]
+
+Unit = list[tuple[int, list[bytes]]]
+
+
+class Effects:
+    """Collects the effects of a command, and tells the listeners when it is over.
+
+    A listener gets a list of (database index, command).
+    """
+
+    __slots__ = ("_listeners", "_replaced", "_unit", "active", "changed_active")
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[list[tuple[int, list[bytes]]]], None]] = []
+        self._unit: list[tuple[int, list[bytes]]] = []
+        self._replaced: Optional[list[list[bytes]]] = None
+        #: Whether anybody listens; handlers need not look at it.
+        self.active = False
+        #: Called when ``active`` changes (the dispatcher then watches writes).
+        self.changed_active: Callable[[], None] = lambda: None
+
+    def add_listener(self, listener: Callable[[list[tuple[int, list[bytes]]]], None]) -> None:
+        """Tell ``listener`` of every unit from now on."""
+        self._listeners.append(listener)
+        self.active = True
+        self.changed_active()
+
+    def remove_listener(self, listener: Callable[[list[tuple[int, list[bytes]]]], None]) -> None:
+        """Tell it no more."""
+        self._listeners.remove(listener)
+        self.active = bool(self._listeners)
+        self.changed_active()
+
+    def replace(self, *command: bytes) -> None:
+        """For a handler: tell this instead of the command as received. Several calls tell several commands."""
+        if self.active:
+            if self._replaced is None:
+                self._replaced = []
+            self._replaced.append(list(command))
+
+    def suppress(self) -> None:
+        """For a handler: tell nothing, though the keyspace was changed."""
+        if self.active and self._replaced is None:
+            self._replaced = []
+
+    def abandon(self) -> None:
+        """Forget what a handler said: it did nothing, or failed."""
+        self._replaced = None
+
+    def record(self, database: int, command: list[bytes]) -> None:
+        """For the dispatcher: a command has changed the keyspace."""
+        if self._replaced is None:
+            self._unit.append((database, list(command)))
+        else:
+            self._unit.extend((database, replaced) for replaced in self._replaced)
+            self._replaced = None
+
+    def deleted(self, database: Database, key: bytes) -> None:
+        """The server deleted a key of its own accord."""
+        if self.active:
+            self._unit.append((database.index, [b"DEL", key]))
+
+    def flush(self) -> None:
+        """The outermost command is over: tell the listeners."""
+        unit = self._unit
+        if not unit:
+            return
+        self._unit = []
+        if len(unit) > 1:
+            unit = [(unit[0][0], [b"MULTI"]), *unit, (unit[-1][0], [b"EXEC"])]
+        for listener in list(self._listeners):
+            listener(unit)

@@ -1,0 +1,230 @@
+"""The server: what all its clients share. It knows no commands and no connections; both are given to it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from random import Random
+from typing import Any, NamedTuple, Optional
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_resp.keyspace.keyspace import Keyspace
+from twisted_resp.resp import Reply
+from twisted_resp.server.channels import Channels
+from twisted_resp.server.client import Client
+from twisted_resp.server.effects import Effects
+from twisted_resp.server.statistics import CommandEntry, Statistics
+from twisted_resp.server.waiting import WaitingRoom
+from twisted_resp.server.watching import WatchList
+
+__all__ = ["EFFECTS", "LOADING", "MONITORED", "PAUSED", "Server", "States"]
+
+# Reasons for the dispatcher to look more closely at each command (Server.attention).
+PAUSED = 1 << 0
+LOADING = 1 << 1
+MONITORED = 1 << 2
+EFFECTS = 1 << 3
+
+Execute = Callable[[Client, "list[bytes]"], Reply]
+
+
+class States(NamedTuple):
+    """The ways in that a client's request can take; the dispatcher provides them."""
+
+    normal: Execute
+    queueing: Execute
+    subscribed: Execute
+    unauthenticated: Execute
+
+
+class Server:
+    """Databases, clock, registries, counters and settings of one Redis server.
+
+    :param clock: an ``IReactorTime``: the reactor, or a ``task.Clock`` that a test advances.
+    :param states: the dispatcher's ways in.
+    :param databases: how many.
+    :param seed: for repeatable randomness; None takes it from the system.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        states: States,
+        databases: int = 16,
+        seed: Optional[int] = None,
+    ) -> None:
+        self.clock = clock
+        self.states = states
+        self.random = Random(seed)
+        self.keyspace = Keyspace(clock, databases, self.random)
+        self.waiting = WaitingRoom(self)
+        self.watching = WatchList(self.keyspace)
+        self.channels = Channels()
+        self.effects = Effects()
+        self.statistics = Statistics()
+        #: Commands by every spelling that clients use, filled by the dispatcher.
+        self.commands: dict[bytes, CommandEntry] = {}
+        #: Connected clients by id.
+        self.clients: dict[int, Client] = {}
+        self.password = b""
+        self.password_required = False
+        self.max_clients = 10000
+        #: The longest bulk string, and the most that an incomplete request may take (bytes).
+        self.max_bulk = 512 * 1024 * 1024
+        self.query_buffer_limit = 1024 * 1024 * 1024
+        #: client-output-buffer-limit: (hard limit, soft limit, seconds over the soft limit), 0 for none.
+        self.output_limits = {
+            "normal": (0, 0, 0),
+            "replica": (256 * 1024 * 1024, 64 * 1024 * 1024, 60),
+            "pubsub": (32 * 1024 * 1024, 8 * 1024 * 1024, 60),
+        }
+        self.run_id = secrets.token_hex(20).encode()
+        self.pid = os.getpid()
+        self.started: int = self.keyspace.now
+        #: Set when something is to be done after the outermost command: see :meth:`settle`.
+        self.pending = False
+        #: Reasons to look more closely at each command; 0 almost always.
+        self.attention = 0
+        #: A command that takes at least as long (seconds) is handed to :attr:`on_slow`.
+        self.slow_threshold = float("inf")
+        self.on_slow: Callable[[Client, list[bytes], float], None] = lambda client, args, seconds: None
+        #: Called for every command that is about to run while MONITORED.
+        self.on_monitor: Callable[[Client, list[bytes]], None] = lambda client, args: None
+        #: What SHUTDOWN does in the end; whoever runs the server says.
+        self.on_shutdown: Callable[[], None] = lambda: None
+        self._resumable: list[Callable[[], None]] = []
+        self._settling = False
+        self._resuming = False
+        self._last_client_id = 0
+        #: Clients held back by CLIENT PAUSE: deferreds that fire when it ends.
+        self.pause_until = 0
+        self.pause_all = False
+        self._postponed: list[Deferred[None]] = []
+        self._pause_call: Any = None
+        self.keyspace.expiry_timer.settled = self._timer_settled
+        self.keyspace.on_deleted.append(self.effects.deleted)
+        self.effects.changed_active = self._effects_changed
+
+    @property
+    def now_ms(self) -> int:
+        """Unix time in milliseconds, the same for a whole batch of commands."""
+        return self.keyspace.now
+
+    def next_client_id(self) -> int:
+        """Ids grow and are never used twice."""
+        self._last_client_id += 1
+        return self._last_client_id
+
+    def output_limit(self, client: Client) -> tuple[int, int, int]:
+        """The output buffer limit that holds for a client: see :attr:`output_limits`."""
+        if client.subscriptions:
+            return self.output_limits["pubsub"]
+        return self.output_limits["replica" if client.monitoring else "normal"]
+
+    def forget(self, client: Client) -> None:
+        """A client is gone: leave no trace of it in any registry."""
+        self.clients.pop(client.id, None)
+        if client.parked is not None:
+            self.waiting.leave(client.parked)
+        self.watching.unwatch(client)
+        if client.subscriptions:
+            self.channels.forget(client)
+
+    # -- after commands
+
+    def settle(self) -> None:
+        """After an outermost command that left something to do: serve waiters, tell effects."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while self.pending:
+                self.pending = False
+                self.effects.flush()
+                self.waiting.serve()
+            self.effects.flush()
+        finally:
+            self._settling = False
+
+    def resume(self, drain: Callable[[], None]) -> None:
+        """A connection may go on with its buffer: ``drain`` is called at the end of the batch that runs now."""
+        self._resumable.append(drain)
+
+    def end_batch(self) -> None:
+        """The last command of a batch has run: let the connections that were served meanwhile go on.
+
+        They run commands themselves; what those wake up is appended to the same list, so nothing nests.
+        """
+        if self._resuming or not self._resumable:
+            return
+        self._resuming = True
+        try:
+            while self._resumable:
+                self._resumable.pop(0)()
+        finally:
+            self._resuming = False
+
+    def run_timer(self, action: Callable[[], None]) -> None:
+        """Run what a timer brings as if it were a batch of its own."""
+        self.keyspace.tick()
+        action()
+        self.settle()
+        self.end_batch()
+
+    def _timer_settled(self) -> None:
+        self.settle()
+        self.end_batch()
+
+    def _effects_changed(self) -> None:
+        if self.effects.active:
+            self.attention |= EFFECTS
+        else:
+            self.attention &= ~EFFECTS
+
+    # -- CLIENT PAUSE
+
+    def pause(self, until: int, all_commands: bool) -> None:
+        """Hold back clients: all their commands, or those that may write.
+
+        :param until: Unix time in milliseconds. A pause that is on is only ever made longer and stricter.
+        """
+        self.pause_until = max(self.pause_until, until)
+        self.pause_all = all_commands or (self.pause_all and bool(self.attention & PAUSED))
+        self.attention |= PAUSED
+        self.keyspace.hold_expiry = True
+        if self._pause_call is not None and self._pause_call.active():
+            self._pause_call.cancel()
+        delay = max(0.0, self.pause_until / 1000 - self.clock.seconds())
+        self._pause_call = self.clock.callLater(delay, self.run_timer, self.unpause)
+
+    def unpause(self) -> None:
+        """Let everybody go on."""
+        if self._pause_call is not None and self._pause_call.active():
+            self._pause_call.cancel()
+        self._pause_call = None
+        self.attention &= ~PAUSED
+        self.pause_until = 0
+        self.pause_all = False
+        self.keyspace.hold_expiry = False
+        postponed, self._postponed = self._postponed, []
+        for deferred in postponed:
+            deferred.callback(None)
+
+    def postpone(self) -> Deferred[None]:
+        """Fires when the pause is over."""
+        deferred: Deferred[None] = Deferred()
+        self._postponed.append(deferred)
+        return deferred
+
+    # -- the end
+
+    def close(self) -> None:
+        """Disconnect every client and cancel every timer; the data stay."""
+        for client in list(self.clients.values()):
+            client.close(False)
+        self.unpause()
+        self.waiting.end_all(None)
+        self.keyspace.expiry_timer.stop()
