@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import Final, Union
 
-__all__ = ["CommandError", "ProtocolError", "unknown_command", "unknown_subcommand", "wrong_arity"]
+__all__ = [
+    "CommandError",
+    "ProtocolError",
+    "invalid_expire_time",
+    "unknown_command",
+    "unknown_subcommand",
+    "wrong_arity",
+]
 
 
 class CommandError(Exception):
@@ -78,6 +85,11 @@ UNBLOCKED: Final = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
 def wrong_arity(full_name: bytes) -> CommandError:
     """The arity error; ``full_name`` as INFO writes it (``get``, ``client|list``)."""
     return CommandError(b"ERR wrong number of arguments for '%b' command" % full_name)
+
+
+def invalid_expire_time(full_name: bytes) -> CommandError:
+    """What SET, EXPIRE and their kin say of a time that is out of range."""
+    return CommandError(b"ERR invalid expire time in '%b' command" % full_name)
 
 
 def _printable(data: bytes) -> bytes:
