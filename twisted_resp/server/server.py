@@ -69,6 +69,9 @@ class Server:
         self.commands: dict[bytes, CommandEntry] = {}
         #: Connected clients by id.
         self.clients: dict[int, Client] = {}
+        #: Where files are, and the snapshot's name.
+        self.directory = os.getcwdb()
+        self.dbfilename = b"dump.rdb"
         self.password = b""
         self.password_required = False
         self.max_clients = 10000
@@ -224,7 +227,9 @@ class Server:
     def close(self) -> None:
         """Disconnect every client and cancel every timer; the data stay."""
         for client in list(self.clients.values()):
-            client.close(False)
+            # Only a client that does not read what it was sent is cut off.
+            client.close(client.output_size() == 0)
+            client.disconnected()
         self.unpause()
         self.waiting.end_all(None)
         self.keyspace.expiry_timer.stop()

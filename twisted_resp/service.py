@@ -1,0 +1,97 @@
+"""The server as a Twisted service: the factory, and the ports that it listens on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_resp.protocol import RespFactory, address_text
+
+__all__ = ["ListenError", "RespService"]
+
+
+class ListenError(Exception):
+    """An address that can't be listened on; the message is one line for the operator."""
+
+
+class RespService(Service):
+    """Listens on endpoints while it runs; stopping it disconnects clients and releases the ports.
+
+    :param factory: the server.
+    :param endpoints: where to listen, each with the words that an error names it by (``port 6379``).
+    :param exit_on_error: end the process with a clear line when an address can't be listened on, as an operator
+        expects of a server; else :meth:`startService` raises :class:`ListenError`.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        factory: RespFactory,
+        endpoints: Sequence[tuple[IStreamServerEndpoint, str]],
+        exit_on_error: bool = False,
+    ) -> None:
+        self.factory = factory
+        self._endpoints = list(endpoints)
+        self._exit_on_error = exit_on_error
+        self.ports: list[IListeningPort] = []
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens: ``127.0.0.1:6379`` or the path of a unix socket."""
+        return [address_text(port.getHost()).decode("utf-8", "replace") for port in self.ports]
+
+    def privilegedStartService(self) -> None:
+        """Listen before privileges are shed, so that low ports work."""
+        Service.privilegedStartService(self)
+        self._listen()
+
+    def startService(self) -> None:
+        """Listen, if that was not done already.
+
+        :raises ListenError: an address is in use, or not ours.
+        """
+        Service.startService(self)
+        self._listen()
+
+    def stopService(self) -> Deferred[Any]:
+        """Release the ports and disconnect every client."""
+        Service.stopService(self)
+        ports, self.ports = self.ports, []
+        stopped: list[Deferred[Any]] = []
+        for port in ports:
+            result = port.stopListening()
+            if result is not None:
+                stopped.append(result)
+        self.factory.server.close()
+        return gatherResults(stopped)
+
+    def _listen(self) -> None:
+        endpoints, self._endpoints = self._endpoints, []
+        for endpoint, name in endpoints:
+            failure: list[Failure] = []
+            # Every endpoint of Twisted's own listens at once; for others we can only tell later.
+            endpoint.listen(self.factory).addCallbacks(self.ports.append, failure.append)
+            if failure:
+                self._failed(name, failure[0])
+
+    def _failed(self, name: str, failure: Failure) -> None:
+        error: Any = failure.value
+        reason = error.socketError if isinstance(error, CannotListenError) else error
+        reason = getattr(reason, "strerror", None) or str(reason)
+        for port in self.ports:
+            port.stopListening()
+        self.ports = []
+        message = f"Failed listening on {name}, aborting: {reason}"
+        if self._exit_on_error:
+            sys.stderr.write(message + "\n")
+            sys.exit(1)
+        raise ListenError(message)

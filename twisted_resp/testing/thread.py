@@ -1,0 +1,193 @@
+"""A server in a thread of its own, with a reactor of its own, for synchronous code.
+
+The reactor that the process has installed is left alone, running or not, so this works beside a Twisted application
+and in a process that has never heard of Twisted; and because a reactor can't run twice, each start makes a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import Future
+from typing import Any, Callable, Optional
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.python.failure import Failure
+
+from twisted_resp.protocol import RespFactory
+
+__all__ = ["ServerThread"]
+
+
+class ServerThread:
+    """A real server, on a real socket.
+
+    >>> with ServerThread(port=0) as server:
+    ...     client = redis.Redis(port=server.port)
+
+    It listens before ``start`` returns. Each start begins with empty databases. All methods may be called from any
+    thread.
+
+    :param port: 0 for any free one; :attr:`port` then tells which.
+    :param host: the address to listen on.
+    :param settings: what :class:`RespFactory` takes: ``databases``, ``password``, ``seed``, ...
+    """
+
+    def __init__(self, port: int = 0, host: str = "127.0.0.1", **settings: Any) -> None:
+        self.host = host
+        self._asked_port = port
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._thread: Optional[threading.Thread] = None
+        self._reactor: Any = None
+        self._listening: Optional[IListeningPort] = None
+        self._factory: Optional[RespFactory] = None
+
+    def __enter__(self) -> ServerThread:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<ServerThread {self.url if self.running else 'not running'}>"
+
+    @property
+    def running(self) -> bool:
+        """Whether it has been started and not been stopped."""
+        return self._thread is not None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on.
+
+        :raises RuntimeError: it is not running.
+        """
+        if self._listening is None:
+            raise RuntimeError("the server is not running")
+        port: int = self._listening.getHost().port  # type: ignore[attr-defined]
+        return port
+
+    @property
+    def url(self) -> str:
+        """``redis://host:port``."""
+        return f"redis://{self.host}:{self.port}"
+
+    @property
+    def factory(self) -> RespFactory:
+        """The server itself. It lives in the other thread: touch it by way of :meth:`run`.
+
+        :raises RuntimeError: it is not running.
+        """
+        if self._factory is None:
+            raise RuntimeError("the server is not running")
+        return self._factory
+
+    def start(self) -> None:
+        """Start, and return once it listens. Starting a server that runs does nothing.
+
+        :raises twisted.internet.error.CannotListenError: the port is taken.
+        """
+        with self._lock:
+            if self._thread is not None:
+                return
+            ready: Future[None] = Future()
+            thread = threading.Thread(target=self._main, args=(ready,), name="twisted-resp", daemon=True)
+            thread.start()
+            try:
+                ready.result()
+            except BaseException:
+                thread.join()
+                raise
+            self._thread = thread
+
+    def stop(self) -> None:
+        """Disconnect clients, release the port, and return when the thread has ended. Twice does no harm."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            if thread is None:
+                return
+            self._reactor.callFromThread(self._shut_down)
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function in the server's thread and answer what it answers, waiting for a Deferred.
+
+        :raises RuntimeError: it is not running.
+        """
+        if self._thread is None:
+            raise RuntimeError("the server is not running")
+        outcome: Future[Any] = Future()
+
+        def fail(failure: Failure) -> None:
+            outcome.set_exception(failure.value)
+
+        def call() -> None:
+            maybeDeferred(function, *args, **kwargs).addCallbacks(outcome.set_result, fail)
+
+        self._reactor.callFromThread(call)
+        return outcome.result()
+
+    def call(self, *args: object) -> Any:
+        """Run a command in the server and answer its reply as plain Python.
+
+        :raises CommandError: for an error reply.
+        """
+        return self.run(self.factory.call, *args)
+
+    # -- in the other thread
+
+    def _main(self, ready: Future[None]) -> None:
+        reactor = self._reactor = _new_reactor()
+        try:
+            factory = RespFactory(clock=reactor, **self._settings)
+            self._listening = reactor.listenTCP(self._asked_port, factory, interface=self.host)
+            self._factory = factory
+        except BaseException as error:
+            _close_reactor(reactor)
+            ready.set_exception(error)
+            return
+        factory.server.on_shutdown = self._shut_down
+        reactor.callWhenRunning(ready.set_result, None)
+        try:
+            reactor.run(installSignalHandlers=False)
+        finally:
+            self._listening = self._factory = None
+            _close_reactor(reactor)
+
+    def _shut_down(self) -> None:
+        listening, reactor = self._listening, self._reactor
+        if listening is None:
+            return
+        stopped: Deferred[Any] = maybeDeferred(listening.stopListening)
+        # stopListening has called stopFactory, which closes the connections: in the next turn of the reactor.
+        stopped.addBoth(lambda _: reactor.callLater(0, reactor.stop))
+
+
+def _new_reactor() -> Any:
+    """A reactor that is not the process's: it must not claim to be the thread that does I/O."""
+    reactor: Any
+    try:
+        from twisted.internet.epollreactor import EPollReactor
+
+        reactor = EPollReactor()
+    except ImportError:
+        from twisted.internet.selectreactor import SelectReactor
+
+        reactor = SelectReactor()
+    reactor._registerAsIOThread = False
+    return reactor
+
+
+def _close_reactor(reactor: Any) -> None:
+    """Give back the descriptors that a reactor keeps for itself: the process's own reactor never has to."""
+    for reader in list(reactor.removeAll()) + list(reactor._internalReaders):
+        with contextlib.suppress(Exception):
+            reader.connectionLost(None)
+    poller = getattr(reactor, "_poller", None)
+    if poller is not None:
+        with contextlib.suppress(Exception):
+            poller.close()
