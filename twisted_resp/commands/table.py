@@ -53,7 +53,7 @@ NO_MULTI: Final = 1 << 19
 ALLOW_BUSY: Final = 1 << 20
 MOVABLE_KEYS: Final = 1 << 21
 
-#: Flags as COMMAND names them, in its order. (PROTECTED and SENTINEL are not shown.)
+#: Flags as COMMAND names them, in its order. (MAY_REPLICATE, PROTECTED and SENTINEL are not shown.)
 FLAG_NAMES: Final = (
     (WRITE, b"write"),
     (READONLY, b"readonly"),
@@ -69,16 +69,17 @@ FLAG_NAMES: Final = (
     (ASKING, b"asking"),
     (FAST, b"fast"),
     (NO_AUTH, b"no_auth"),
-    (MAY_REPLICATE, b"may_replicate"),
     (NO_MANDATORY_KEYS, b"no_mandatory_keys"),
     (NO_ASYNC_LOADING, b"no_async_loading"),
     (NO_MULTI, b"no_multi"),
-    (ALLOW_BUSY, b"allow_busy"),
     (MOVABLE_KEYS, b"movablekeys"),
+    (ALLOW_BUSY, b"allow_busy"),
 )
 
 Handler = Callable[..., Reply]
 H = TypeVar("H", bound=Handler)
+#: From a call (its name included) to the places of its keys and what happens to each ("RW", "access"...).
+GetKeys = Callable[[Sequence[bytes]], list[tuple[int, tuple[str, ...]]]]
 
 
 class Command:
@@ -99,7 +100,8 @@ class Command:
         history: Sequence[tuple[str, str]] = (),
         deprecated: str = "",
         replaced_by: str = "",
-        get_keys: Optional[Callable[[Sequence[bytes]], Optional[list[tuple[bytes, tuple[str, ...]]]]]] = None,
+        system: bool = False,
+        get_keys: Optional[GetKeys] = None,
     ) -> None:
         self.syntax = syntax
         self.handler = handler
@@ -115,7 +117,9 @@ class Command:
         #: The version that deprecated the command, and what to use instead.
         self.deprecated = deprecated
         self.replaced_by = replaced_by
-        #: Where keys can't be told by key specifications (SORT): command -> [(key, flags)].
+        #: Whether it is not meant for users: COMMAND DOCS marks it ``syscmd``.
+        self.system = system
+        #: Where keys or their flags can't be told by key specifications (SORT, SET): see ``getkeys.py``.
         self.get_keys = get_keys
         self.name = (syntax.subcommand or syntax.name).lower().encode()
         container = syntax.name.lower().encode()
@@ -162,7 +166,8 @@ def command(
     history: Iterable[tuple[str, str]] = (),
     deprecated: str = "",
     replaced_by: str = "",
-    get_keys: Optional[Callable[[Sequence[bytes]], Optional[list[tuple[bytes, tuple[str, ...]]]]]] = None,
+    system: bool = False,
+    get_keys: Optional[GetKeys] = None,
 ) -> Callable[[H], H]:
     """Declare the function below as a command.
 
@@ -171,7 +176,9 @@ def command(
     :param keys: the flags of each key specification, such as ``"RW access update"``.
     :param arity: where it does not follow from the line. ``types``, ``argument_since``, ``argument_deprecated`` go
         with the line too, see :meth:`Syntax.parse`.
-    :param acl: ACL categories that do not follow from flags and group (``dangerous``, ``keyspace``, ...).
+    :param acl: ACL categories that do not follow from flags and group (``dangerous``, ``keyspace``, ...);
+        ``-keyspace`` takes away one that would.
+    :param get_keys: a function of ``getkeys.py``, where key specifications don't tell.
     """
     syntax = Syntax.parse(
         line, arity=arity, keys=keys, types=types, since=argument_since, deprecated=argument_deprecated
@@ -191,6 +198,7 @@ def command(
             history=tuple(history),
             deprecated=deprecated,
             replaced_by=replaced_by,
+            system=system,
             get_keys=get_keys,
         )
         _register(declared)
