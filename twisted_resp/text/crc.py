@@ -2,10 +2,10 @@
 
 Theory of operation of `crc64` on long data, where a loop over the bytes would be some six times slower. The
 data is cut into blocks of equal length, whose checksums are computed side by side: a step takes one byte of
-each block. The states of all blocks are kept as eight planes, the first with the lowest byte of each state and
-so on, so that a step is a look-up with `bytes.translate` and an exclusive or of long integers for each plane.
-In the end the checksums are joined: each is moved over a block of zeros (which is linear, and so another
-look-up) and the next one is added.
+each block. The states of all blocks are kept as eight planes, the first with the lowest byte of each state
+and so on, so that a step is a look-up with `bytes.translate` and an exclusive or of long integers for each
+plane. In the end the checksums are joined: each is moved over a block of zeros (which is linear, and so
+another look-up) and the next one is added.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def parse_memory_size(data: bytes) -> int | None:
 def parse_memory_size_or_percent(data: bytes) -> int | None:
     """Read an amount of memory or a percentage, as for ``maxmemory-clients``, or return None.
 
-    A percentage (``5%``) is returned as a negative number (-5), which is also how Redis keeps it. So, there as
-    here, an amount from 2**63 on is taken for a percentage.
+    A percentage (``5%``) is returned as a negative number (-5), which is also how Redis keeps it. So, as
+    there, an amount from 2**63 on is taken for a percentage.
     """
     size = parse_memory_size(data)
     if size is not None:
