@@ -169,7 +169,7 @@ def test_growing(one_by_one: bool) -> None:
 def test_an_intset_becomes_a_listpack_in_the_order_of_numbers() -> None:
     value = make(b"10", b"9", b"-1")
     assert value.members() == [b"-1", b"9", b"10"]
-    value.add([b"a", b"0"])
+    assert value.add([b"a", b"0", b"a", b"9"]) == 2
     assert value.members() == [b"-1", b"9", b"10", b"a", b"0"]
 
 

@@ -180,7 +180,6 @@ class Set:
         elif encoding == _INTSET:
             if canonical_integer(member) is None:
                 self._leave_intset(member)
-                known = self._members
             elif len(known) >= self._most_integers():
                 self.encoding = _HASHTABLE
         if self._index is None:
@@ -201,7 +200,10 @@ class Set:
             self.encoding = _LISTPACK
         else:
             self.encoding = _HASHTABLE
-        self._members = dict.fromkeys(sorted(known, key=int))
+        # In place: `add` goes on with the same dict.
+        numbers = sorted(known, key=int)
+        known.clear()
+        known.update(dict.fromkeys(numbers))
         self._index = None
 
     def _absorb(self, members: Iterable[bytes]) -> None:
@@ -214,7 +216,6 @@ class Set:
                 return
             if member not in known:
                 self._add_new(member)
-                known = self._members
         if self._index is None:
             known.update(dict.fromkeys(members))
         else:
@@ -249,8 +250,9 @@ class Set:
             index = self._indexed()
         if index is not None:
             return index.pop_random(rng)
-        member = self.random(rng)
-        del self._members[member]
+        members = self._members
+        member = next(islice(members, int(rng.random() * len(members)), None))
+        del members[member]
         return member
 
     def pop_many(self, rng: Random, count: int) -> list[bytes]:
