@@ -19,13 +19,14 @@ PACKAGE = "twisted_resp"
 # From the ground up. A room may import itself, its neighbours in the same row and every row above this line.
 ROWS = (
     ("errors",),
-    ("resp",),
     ("text",),
+    ("resp",),  # prints the doubles of replies with text
     ("values",),
     ("keyspace",),
     ("server",),
     ("commands",),
     ("scripting", "persistence", "replication", "cluster"),
+    ("output", "in_process"),  # the two ways in which replies leave: over a transport, and as Deferreds
     ("protocol",),
     ("service", "tap", "__main__"),
     ("__init__",),  # the front door: what `from twisted_resp import ...` offers
