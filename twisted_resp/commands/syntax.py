@@ -333,7 +333,7 @@ class _Reader:
         return replace(self.of_item(items[0], name), token=token)
 
     def repeat(self, group: _Group, arguments: list[Argument]) -> bool:
-        """Fold what a group repeats into one argument; return False if it repeats nothing in front of it."""
+        """Fold what a group repeats into one argument; return False if it is a repeated choice."""
         if len(group.alternatives) > 1:
             return False
         repeated = [str(argument) for argument in self.sequence(group.alternatives[0])]
@@ -344,10 +344,8 @@ class _Reader:
             arguments[-count:] = [replace(again, multiple=True, multiple_token=again.token is not None)]
         elif arguments and [str(replace(arguments[-1], token=None))] == repeated:
             arguments[-1] = replace(arguments[-1], multiple=True)
-        elif arguments:
-            raise self.error(f"[{' '.join(repeated)} ...] repeats something else than what stands before it")
         else:
-            return False
+            raise self.error(f"[{' '.join(repeated)} ...] repeats something else than what stands before it")
         return True
 
     def of_item(self, item: _Item, label: str) -> Argument:
