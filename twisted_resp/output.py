@@ -92,23 +92,28 @@ class Output:
 class DirectOutput(Output):
     """Sends on the socket itself while nothing waits; registered as a pull producer while something does."""
 
+    def __init__(self, transport: Any) -> None:
+        super().__init__(transport)
+        self._send: Callable[[bytes], int] = transport.getHandle().send
+        self._pulled = False  # whether the transport has something of ours to send
+
     def write(self, data: bytes) -> None:
         """See :meth:`Output.write`."""
-        if self._pending or self._pulled:
+        if self._pulled:
             self._keep(data)
             return
-        sent = self._transport.writeSomeData(data)
-        if sent == len(data):
-            return
-        if not isinstance(sent, int):
-            # The connection is lost; the reactor will tell when it next reads, but nobody may be sending.
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            # The connection is lost. The reactor would find out when it next reads; this is sooner.
             self._transport.abortConnection()
             return
-        self._keep(memoryview(data)[sent:])
-        self._pulled = True
-        self._transport.registerProducer(self, False)
-
-    _pulled = False
+        if sent != len(data):
+            self._keep(memoryview(data)[sent:])
+            self._pulled = True
+            self._transport.registerProducer(self, False)
 
     def resumeProducing(self) -> None:
         """The transport has sent what it had: give it the next piece."""

@@ -27,7 +27,7 @@ from twisted_resp.commands.dispatch import STATES, install
 from twisted_resp.errors import MAX_CLIENTS
 from twisted_resp.in_process import InProcessClient
 from twisted_resp.output import Output, output_for
-from twisted_resp.resp import NO_REPLY, OK, Push, Reply, RequestDecoder, Several, encode_into
+from twisted_resp.resp import BURSTS, NO_REPLY, OK, Push, Reply, RequestDecoder, Several, decode_burst, encode_into
 from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client
 from twisted_resp.server.server import Server
 from twisted_resp.text.command_line import split_arguments
@@ -56,16 +56,17 @@ class RespProtocol(LineReceiver):
 
     def __init__(self) -> None:
         self.line_mode = 0
+        #: Raw mode, at a request's boundary, authenticated, nothing held back: the hot path may be taken.
+        self._plain = False
         self._decoder = RequestDecoder()
-        self._requests: list[list[bytes]] = []
-        self._next = 0  # the first of the requests that is still to run
+        self._requests: list[list[bytes]] = []  # decoded, still to run
         self._waiting: Optional[Deferred[Reply]] = None  # what the client is parked on
-        self._held: list[bytes] = []  # raw data that arrived while nothing is run
+        self._choked = False  # the client does not read its replies
+        self._held: list[bytes] = []  # arrived while nothing is run (while ``paused``, LineReceiver's word)
         self._held_size = 0
         self._incomplete_size = 0  # bytes of the request that is not all there
         self._out: Optional[list[bytes]] = None  # replies of the batch that runs now
         self._large = False  # whether one of them is not worth copying
-        self._choked = False  # the client does not read its replies
         self._closing = False
         self._soft_limit_call: Optional[IDelayedCall] = None
 
@@ -75,6 +76,7 @@ class RespProtocol(LineReceiver):
         """Make the client, or turn it away."""
         transport: Any = self.transport
         server = self._server = self.factory.server
+        self._keyspace = server.keyspace
         self._output: Output = output_for(transport)
         self._output.drained = self._output_drained
         server.statistics.connections_received += 1
@@ -98,16 +100,13 @@ class RespProtocol(LineReceiver):
         client.close = self.close
         client.query_size = self._query_size
         client.output_size = self._output_size
-        self._decoder.max_bulk = server.max_bulk
         self._decoder.authenticated = client.authenticated
+        self._choose_path()
         server.clients[client.id] = client
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the client; what its commands waited for is dropped."""
-        self._closing = True
-        self._requests = []
-        self._held = []
-        self._waiting = None
+        self._stop_running()
         self._output.lost()
         if self._soft_limit_call is not None:
             self._soft_limit_call.cancel()
@@ -120,9 +119,9 @@ class RespProtocol(LineReceiver):
 
         :param when_flushed: first send what was answered so far; else drop it.
         """
+        self._stop_running()
         if self.client is not None:
             self.client.closing = True
-        self._closing = True
         if not when_flushed:
             self._out = None
             if self.client is not None:
@@ -132,39 +131,86 @@ class RespProtocol(LineReceiver):
             self._output.close()
         # else: at the end of the batch that runs now
 
+    def _stop_running(self) -> None:
+        self._closing = True
+        self._plain = False
+        self._requests.clear()  # a loop over them ends with that
+        self._held = []
+        self._waiting = None
+
     # -- what arrives
 
     def dataReceived(self, data: bytes) -> None:
         """Run what has arrived as one batch."""
-        if self._closing:
+        if not self._plain or data[0] != 42:
+            self._receive_carefully(data)
             return
+        # The hot path. All that is unusual about it ends in one test, and goes on elsewhere.
         client = self.client
-        assert client is not None
-        server = self._server
-        server.statistics.input_bytes += len(data)
-        client.total_input += len(data)
-        if self.paused:
-            self._hold(data)
+        client.total_input += len(data)  # type: ignore[union-attr]
+        client.last_interaction = self._keyspace.tick()  # type: ignore[union-attr]
+        requests = self._requests
+        decoded = decode_burst(data, requests)
+        out = self._out = []
+        self._run()
+        if decoded != len(data) or self._large or not self._plain or not out:
+            try:
+                if decoded != len(data):
+                    self._take(data[decoded:])
+            finally:
+                self._end_batch()
             return
-        client.last_interaction = server.keyspace.tick()
+        self._out = None
+        data = b"".join(out) if len(out) > 1 else out[0]
+        client.total_output += len(data)  # type: ignore[union-attr]
+        output = self._output
+        output.write(data)
+        if output.size:
+            self._check_output()
+        if self._server.resumable:
+            self._server.end_batch()
+
+    def _receive_carefully(self, data: bytes) -> None:
+        """Run what has arrived as one batch, whatever state the connection is in."""
+        if self._closing or self.client is None:
+            return
+        self.client.total_input += len(data)
+        if self.paused:
+            self._take(data)
+            return
+        self.client.last_interaction = self._keyspace.tick()
         self._out = []
         try:
-            if self.line_mode:
-                LineReceiver.dataReceived(self, data)
-            else:
-                self.rawDataReceived(data)
+            self._take(data)
         finally:
             self._end_batch()
+
+    def _take(self, data: bytes) -> None:
+        """Run what is in ``data``, or hold it while nothing is run."""
+        if self._closing:
+            return
+        if self.paused:
+            self._held.append(data)
+            self._held_size += len(data)
+            if self._held_size >= _HELD_LIMIT:
+                transport: Any = self.transport
+                transport.pauseProducing()
+        elif self.line_mode:
+            LineReceiver.dataReceived(self, data)
+        else:
+            self.rawDataReceived(data)
 
     def rawDataReceived(self, data: bytes) -> None:
         """Decode multibulk requests and run them."""
         decoder = self._decoder
+        decoder.max_bulk = self._server.max_bulk
+        size = len(data)
         while True:
-            self._requests = decoder.feed(data)
-            self._next = 0
-            if self._requests:
-                self._run()
+            requests = decoder.feed(data)
+            if requests:
                 self._incomplete_size = 0
+                self._requests = requests
+                self._run()
             if self.paused or self._closing:
                 return
             if decoder.error is not None:
@@ -174,16 +220,16 @@ class RespProtocol(LineReceiver):
                 self.line_mode = 1
                 LineReceiver.dataReceived(self, decoder.take_rest())
                 return
-            if not self._requests or decoder.authenticated:
+            if decoder.authenticated or not requests:
                 break
+            # A stranger's requests are decoded one at a time, for the first may make it a friend.
+            decoder.authenticated = self.client is not None and self.client.authenticated
             data = b""
         if decoder.incomplete:
-            self._incomplete_size += len(data)
+            self._incomplete_size += size
             if self._incomplete_size > self._server.query_buffer_limit:
                 self._server.statistics.query_buffer_limit_disconnections += 1
-                self.log.warn(
-                    "Closing client that reached max query buffer length: {client}", client=self.client
-                )
+                self.log.warn("Closing client that reached max query buffer length: {client}", client=self.client)
                 self.close(False)
 
     def lineReceived(self, line: bytes) -> None:
@@ -193,7 +239,7 @@ class RespProtocol(LineReceiver):
         if line[:1] == b"*":
             self._decoder.unread(line + b"\n")
             self.line_mode = 0
-            # LineReceiver hands what follows to rawDataReceived; where nothing does, the header itself may be wrong.
+            # LineReceiver hands what follows to rawDataReceived. Where nothing does, look at the header all the same.
             if not self._buffer:
                 self.rawDataReceived(b"")
             return
@@ -202,7 +248,6 @@ class RespProtocol(LineReceiver):
             self._refuse(b"ERR Protocol error: unbalanced quotes in request")
         elif args:
             self._requests = [args]
-            self._next = 0
             self._run()
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -213,22 +258,20 @@ class RespProtocol(LineReceiver):
     def _refuse(self, message: bytes) -> None:
         """Tell the client why it is disconnected."""
         self.log.info("Protocol error from {client}: {message}", client=self.client, message=message)
-        assert self._out is not None
-        self._out.append(b"-%b\r\n" % message)
+        if self._out is not None:
+            self._out.append(b"-%b\r\n" % message)
         self.close(True)
 
     # -- running
 
     def _run(self) -> None:
-        """Run the decoded requests up to the end, or up to one that parks the client."""
+        """Run the decoded requests, to the last or to one that parks the client."""
         client, requests, out = self.client, self._requests, self._out
         assert client is not None and out is not None
         append = out.append
-        count = len(requests)
-        index = self._next
-        while index < count:
-            args = requests[index]
-            index += 1
+        done = 0
+        for args in requests:
+            done += 1
             reply = client.execute(client, args)
             kind = type(reply)
             if kind is bytes and len(reply) < _LARGE and not client.reply_mode:
@@ -236,87 +279,85 @@ class RespProtocol(LineReceiver):
             elif reply is OK and not client.reply_mode:
                 append(b"+OK\r\n")
             elif kind is Deferred:
-                self._next = index
+                del requests[:done]
+                client.total_commands += done
                 self._park(reply)
                 return
             else:
                 self._add(reply)
-                if self._closing:
-                    return
-                if len(out) > _MANY_PIECES or self._large:
+                if self._large or len(out) > _MANY_PIECES:
                     self._flush()
-                    if self._output.size > self.factory.high_water_mark:
-                        self._next = index
-                        self._choke()
+                    if self.paused:
+                        del requests[:done]
+                        client.total_commands += done
                         return
-        client.total_commands += count
-        self._requests = []
-        self._next = 0
-        if not self._decoder.authenticated:
-            self._decoder.authenticated = client.authenticated
+        client.total_commands += done
+        requests.clear()
 
     def _add(self, reply: Reply) -> None:
         """Append any reply to those of this batch, as the client's reply mode has it."""
         client = self.client
-        assert client is not None and self._out is not None
-        if reply is NO_REPLY:
+        if client is None or self._out is None or reply is NO_REPLY:
             return
-        if client.reply_mode != REPLY_ON:
-            # Pushes, and the answers of SUBSCRIBE which are like them, are sent all the same.
-            if not isinstance(reply, (Push, Several)):
-                if client.reply_mode == REPLY_SKIP:
-                    client.reply_mode = REPLY_ON
-                return
-        if type(reply) is bytes:
+        # With replies switched off pushes are still sent, and the answers of SUBSCRIBE, which are like them.
+        if client.reply_mode != REPLY_ON and not isinstance(reply, (Push, Several)):
+            if client.reply_mode == REPLY_SKIP:
+                client.reply_mode = REPLY_ON
+            return
+        if type(reply) is bytes and len(reply) >= _LARGE:
             self._large = True
         encode_into(self._out, reply, client.protocol)
 
     def _end_batch(self) -> None:
-        """Send the replies of the batch, then let others go on that it has woken."""
+        """Send the replies of the batch, then let others go on whom it has woken."""
         self._flush()
         self._out = None
-        if self._closing and self.client is not None and self.client.closing:
+        if self.client is not None and self.client.closing:
             self._output.close()
-        if self._output.size > self.factory.high_water_mark and not self.paused:
-            self._choke()
+        self._choose_path()
         self._server.end_batch()
 
+    def _choose_path(self) -> None:
+        decoder = self._decoder
+        self._plain = (
+            BURSTS
+            and decoder.authenticated
+            and not (self.line_mode or self.paused or self._closing or decoder.incomplete)
+        )
+
     def _flush(self) -> None:
-        out = self._out
-        if not out:
+        out, client = self._out, self.client
+        if not out or client is None:
             return
+        output = self._output
         if self._large:
             self._large = False
-            self._count_output(sum(map(len, out)))
-            self._output.write_pieces(out)
+            client.total_output += sum(map(len, out))
+            output.write_pieces(out)
         else:
             data = b"".join(out) if len(out) > 1 else out[0]
-            self._count_output(len(data))
-            self._output.write(data)
+            client.total_output += len(data)
+            output.write(data)
         out.clear()
-        if self._output.size:
-            self._check_output_limit()
-
-    def _count_output(self, size: int) -> None:
-        self._server.statistics.output_bytes += size
-        assert self.client is not None
-        self.client.total_output += size
+        if output.size:
+            self._check_output()
 
     def write(self, data: bytes) -> None:
         """Send what is no reply: in a batch of this client's own it takes its place among the replies."""
         if self._out is not None:
             self._out.append(data)
-        elif not self._closing:
-            self._count_output(len(data))
+        elif not self._closing and self.client is not None:
+            self.client.total_output += len(data)
             self._output.write(data)
             if self._output.size:
-                self._check_output_limit()
+                self._check_output()
 
     # -- stopping and going on
 
     def _park(self, reply: Deferred[Reply]) -> None:
         """Run nothing more until ``reply`` fires."""
         self.paused = True
+        self._plain = False
         self._waiting = reply
         reply.addCallbacks(self._served, self._not_served)
 
@@ -325,74 +366,56 @@ class RespProtocol(LineReceiver):
             reply.addCallbacks(self._served, self._not_served)
             return
         self._waiting = None
-        if self._closing:
+        if self._closing and not (self.client is not None and self.client.closing):
             return
-        in_batch = self._out is not None
-        if not in_batch:
+        if self._out is not None:
+            self._add(reply)
+        else:
             self._out = []
-        self._add(reply)
-        if not in_batch:
+            self._add(reply)
             self._flush()
             self._out = None
         self._server.resume(self._go_on)
 
     def _not_served(self, failure: Failure) -> None:
+        self._waiting = None
         if failure.check(CancelledError) is None:
             self.log.failure("a waiting command failed", failure)
-        self._waiting = None
-
-    def _choke(self) -> None:
-        """The client does not read: run nothing more for it until it does."""
-        self._choked = True
-        self.paused = True
 
     def _output_drained(self) -> None:
         if self._choked:
             self._choked = False
-            self._server.keyspace.tick()
+            self._keyspace.tick()
             self._server.resume(self._go_on)
             self._server.end_batch()
 
     def _go_on(self) -> None:
         """Run what has been held back."""
-        if self._closing or self._waiting is not None or self._choked:
-            if self._closing and self._out is None and self.client is not None and self.client.closing:
+        if self._closing:
+            if self._out is None and self.client is not None and self.client.closing:
                 self._output.close()
+            return
+        if self._waiting is not None or self._choked:
             return
         self.paused = False
         self._out = []
         try:
-            if self._next < len(self._requests):
+            if self._requests:
                 self._run()
-            if not self.paused and not self._closing:
-                self._go_on_with_held_data()
+            if not self.paused:
+                data, self._held, self._held_size = b"".join(self._held), [], 0
+                # With no data as well: an error or an inline request may have stopped the decoder.
+                self._take(data)
         finally:
             self._end_batch()
-        if self._held_size < _HELD_LIMIT and not self._closing:
+        if not self._closing and self._held_size < _HELD_LIMIT:
             transport: Any = self.transport
             transport.resumeProducing()
 
-    def _go_on_with_held_data(self) -> None:
-        data = b"".join(self._held)
-        self._held = []
-        self._held_size = 0
-        if self.line_mode:
-            LineReceiver.dataReceived(self, data)
-        else:
-            # Even where no data were held: an error or an inline request may have stopped the decoder.
-            self.rawDataReceived(data)
-
-    def _hold(self, data: bytes) -> None:
-        self._held.append(data)
-        self._held_size += len(data)
-        if self._held_size >= _HELD_LIMIT:
-            transport: Any = self.transport
-            transport.pauseProducing()
-
     # -- limits
 
-    def _check_output_limit(self) -> None:
-        """Drop a client that owes more than its class may (``client-output-buffer-limit``)."""
+    def _check_output(self) -> None:
+        """Replies wait: drop a client over its limit (``client-output-buffer-limit``), or run nothing for it."""
         client, server = self.client, self._server
         if client is None or self._closing:
             return
@@ -400,9 +423,12 @@ class RespProtocol(LineReceiver):
         size = self._output.size
         if hard and size >= hard:
             self._drop_slow_reader()
-        elif soft and size >= soft:
-            if self._soft_limit_call is None:
-                self._soft_limit_call = server.clock.callLater(seconds, self._soft_limit_passed)
+        elif soft and size >= soft and self._soft_limit_call is None:
+            self._soft_limit_call = server.clock.callLater(seconds, self._soft_limit_passed)
+        if size > self.factory.high_water_mark and not self._closing:
+            self._choked = True
+            self.paused = True
+            self._plain = False
 
     def _soft_limit_passed(self) -> None:
         self._soft_limit_call = None

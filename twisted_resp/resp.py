@@ -26,6 +26,7 @@ from twisted_resp.errors import CommandError, ProtocolError
 from twisted_resp.text.floats import format_double
 
 __all__ = [
+    "BURSTS",
     "NO_REPLY",
     "NULL_ARRAY",
     "OK",
@@ -41,6 +42,7 @@ __all__ = [
     "Several",
     "Status",
     "Verbatim",
+    "decode_burst",
     "encode",
     "encode_into",
 ]
@@ -320,11 +322,51 @@ _CHUNKED_FROM: Final = 32 * 1024  # a value at least this long that is not all t
 _UNAUTHENTICATED_MULTIBULK: Final = 10
 _UNAUTHENTICATED_BULK: Final = 16384
 
-_COUNTS: Final = {b"*%d" % n: n for n in range(1, 1025)}
+#: How many tokens a request has, by its first: header and value of each argument, and that first itself.
+_STRIDES: Final = {b"*%d" % n: 2 * n + 1 for n in range(1, 1025)}
 # Longer values are no matter for the burst: they take the careful gait, whose cost their own length dwarfs.
 _LENGTHS: Final = [b"$%d" % n for n in range(4096)]
+_length_header: Final = _LENGTHS.__getitem__
 
-_BURST: Final = platform.python_implementation() != "PyPy"
+#: Whether bursts are worth it here.
+BURSTS: Final = platform.python_implementation() != "PyPy"
+
+
+def decode_burst(data: bytes, requests: list[list[bytes]]) -> int:
+    """Decode while all is plain: whole multibulk requests from the start of ``data``, appended to ``requests``.
+
+    :return: the offset at which it is no longer plain; the rest is for a :class:`RequestDecoder`.
+    """
+    tokens = data.split(b"\r\n")
+    last = len(tokens) - 1  # what follows the last line end: not a token yet
+    index = 0
+    try:
+        stride = _STRIDES[tokens[0]]
+        if last > 2 * stride and not last % stride and tokens[0:last:stride].count(tokens[0]) * stride == last:
+            # A pipeline of commands of one length: check and cut it column by column, which needs no loop here.
+            columns = []
+            for column in range(2, stride, 2):
+                values = tokens[column:last:stride]
+                if list(map(_length_header, map(len, values))) != tokens[column - 1 : last : stride]:
+                    raise LookupError
+                columns.append(values)
+            requests += map(list, zip(*columns))
+            index = last
+        while index < last:
+            end = index + _STRIDES[tokens[index]]
+            if end > last:
+                break
+            args = tokens[index + 2 : end : 2]
+            for header, arg in zip(tokens[index + 1 : end : 2], args):
+                if header != _LENGTHS[len(arg)]:
+                    raise LookupError
+            requests.append(args)
+            index = end
+    except LookupError:
+        pass  # a header that is not in the tables, or a value with a line end: leave it to the careful gait
+    if index == last and not tokens[last]:
+        return len(data)
+    return sum(map(len, tokens[:index])) + 2 * index
 
 
 class RequestDecoder:
@@ -405,8 +447,8 @@ class RequestDecoder:
         if not data:
             return requests
         start = 0
-        if _BURST and self.authenticated and not self._remaining and self._bulk < 0 and data[0] == 42:
-            start = self._burst(data, requests)
+        if BURSTS and self.authenticated and not self._remaining and self._bulk < 0 and data[0] == 42:
+            start = decode_burst(data, requests)
             if start == len(data):
                 return requests
         try:
@@ -415,32 +457,6 @@ class RequestDecoder:
             self.error = error
             self._tail = b""
         return requests
-
-    # -- the burst
-
-    def _burst(self, data: bytes, requests: list[list[bytes]]) -> int:
-        """Decode while all is plain; answer the offset at which it no longer is."""
-        tokens = data.split(b"\r\n")
-        last = len(tokens) - 1  # what follows the last line end: not a token yet
-        counts, lengths = _COUNTS, _LENGTHS
-        append = requests.append
-        index = 0
-        try:
-            while index < last:
-                end = index + 2 * counts[tokens[index]] + 1
-                if end > last:
-                    break
-                args = tokens[index + 2 : end : 2]
-                for header, arg in zip(tokens[index + 1 : end : 2], args):
-                    if header != lengths[len(arg)]:
-                        raise LookupError
-                append(args)
-                index = end
-        except LookupError:
-            pass  # a header that is not in the tables, or a value with a line end: leave it to the careful gait
-        if index == last and not tokens[last]:
-            return len(data)
-        return sum(map(len, tokens[:index])) + 2 * index
 
     # -- the careful gait
 

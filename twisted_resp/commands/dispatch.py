@@ -81,7 +81,7 @@ def normal(client: Client, args: list[bytes]) -> Reply:
         return _run_attentively(client, entry, args)
     start = perf_counter()
     try:
-        reply = entry.handler(client, *args[entry.skip :])
+        reply = entry.handler(client, *args[1:] if entry.skip == 1 else args[2:])
     except CommandError as error:
         entry.failed += 1
         reply = error

@@ -98,7 +98,8 @@ class Server:
         self.on_monitor: Callable[[Client, list[bytes]], None] = lambda client, args: None
         #: What SHUTDOWN does in the end; whoever runs the server says.
         self.on_shutdown: Callable[[], None] = lambda: None
-        self._resumable: list[Callable[[], None]] = []
+        #: Connections that may go on at the end of the batch that runs now.
+        self.resumable: list[Callable[[], None]] = []
         self._settling = False
         self._resuming = False
         self._last_client_id = 0
@@ -129,7 +130,9 @@ class Server:
 
     def forget(self, client: Client) -> None:
         """A client is gone: leave no trace of it in any registry."""
-        self.clients.pop(client.id, None)
+        if self.clients.pop(client.id, None) is not None:
+            self.statistics.input_bytes += client.total_input
+            self.statistics.output_bytes += client.total_output
         if client.parked is not None:
             self.waiting.leave(client.parked)
         self.watching.unwatch(client)
@@ -154,19 +157,19 @@ class Server:
 
     def resume(self, drain: Callable[[], None]) -> None:
         """A connection may go on with its buffer: ``drain`` is called at the end of the batch that runs now."""
-        self._resumable.append(drain)
+        self.resumable.append(drain)
 
     def end_batch(self) -> None:
         """The last command of a batch has run: let the connections that were served meanwhile go on.
 
         They run commands themselves; what those wake up is appended to the same list, so nothing nests.
         """
-        if self._resuming or not self._resumable:
+        if self._resuming or not self.resumable:
             return
         self._resuming = True
         try:
-            while self._resumable:
-                self._resumable.pop(0)()
+            while self.resumable:
+                self.resumable.pop(0)()
         finally:
             self._resuming = False
 
