@@ -228,6 +228,8 @@ def test_key_specifications_may_be_left_out() -> None:
         ("GET [key", {}),
         ("GET key]", {}),
         ("GET []", {}),
+        ("GET [name:]", {}),
+        ("GET [name: key | other:]", {}),
         ("GET key [value ...]", {}),
         ("GET [key ...]", {}),
         ("GET <HERE | THERE>", {}),

@@ -260,13 +260,12 @@ class _Reader:
             self.next()
         if self.next() != closing:
             raise self.error(f"a {opened!r} without its {closing!r}")
+        label = ""
+        if alternatives[0] and isinstance(alternatives[0][0], _Label):
+            label = alternatives[0][0].text
+            alternatives[0] = alternatives[0][1:]
         if not all(alternatives):
             raise self.error("empty brackets")
-        label = ""
-        first = alternatives[0][0]
-        if isinstance(first, _Label):
-            label = first.text
-            alternatives[0] = alternatives[0][1:]
         return _Group(alternatives, closing == "]", label, repeats)
 
     # From nested brackets to arguments
