@@ -190,7 +190,7 @@ def command(
             handler,
             flags,
             group=group or _group_of(handler),
-            summary=inspect.cleandoc(handler.__doc__ or "").split("\n", 1)[0],
+            summary=inspect.cleandoc(handler.__doc__ or "").split("\n\n", 1)[0].replace("\n", " "),
             since=since,
             complexity=complexity,
             acl=acl,
