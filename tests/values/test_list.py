@@ -333,5 +333,25 @@ def test_integers_take_less_room() -> None:
     assert value.encoding == QUICKLIST
 
 
+def test_emptied() -> None:
+    """The keyspace removes an empty list, but until then it has to be a list."""
+    value = make(1, b"a", b"b")
+    assert value.pop_left_many(9) == [b"a", b"b"]
+    assert value.pop_left_many(1) == value.pop_right_many(1) == value.range(0, -1) == []
+    assert value.find(b"a") == []
+    assert value.index(0) is None
+    assert value.index(-1) is None
+    assert value.trim(0, -1) == value.remove(b"a") == 0
+    assert not value.insert(b"a", b"b", after=True)
+    with pytest.raises(IndexError):
+        value.set(0, b"a")
+    with pytest.raises(IndexError):
+        value.pop_left()
+    with pytest.raises(IndexError):
+        value.pop_right()
+    value.push_left((b"c",))
+    assert value.range(0, -1) == [b"c"]
+
+
 def test_type_name() -> None:
     assert List.type_name == b"list"

@@ -256,6 +256,8 @@ class List:
                 return self._items[index]
             except IndexError:
                 return None
+        if not quick.count:
+            return None
         if index == 0:
             return quick.nodes[0].elements[0]
         if index == -1:
