@@ -11,6 +11,7 @@ __all__ = [
     "CommandError",
     "ProtocolError",
     "invalid_expire_time",
+    "not_between",
     "unknown_command",
     "unknown_subcommand",
     "wrong_arity",
@@ -90,6 +91,11 @@ def wrong_arity(full_name: bytes) -> CommandError:
 def invalid_expire_time(full_name: bytes) -> CommandError:
     """What SET, EXPIRE and their kin say of a time that is out of range."""
     return CommandError(b"ERR invalid expire time in '%b' command" % full_name)
+
+
+def not_between(least: int, most: int) -> CommandError:
+    """What an integer outside of a command's range gets."""
+    return CommandError(b"ERR value is out of range, value must between %d and %d" % (least, most))
 
 
 def _printable(data: bytes) -> bytes:

@@ -8,6 +8,10 @@ __all__ = ["load_all"]
 
 _GROUPS = (
     "connection",
+    "expiration",
+    "generic",
+    "scanning",
+    "sorting",
     "strings",
 )
 

@@ -20,8 +20,8 @@ from twisted_resp.server.client import Client
 from twisted_resp.text.integers import INT64_MAX, parse_integer
 
 __all__ = [
-    "EX", "EXAT", "EXPIRATION", "GET", "GETEX_OPTIONS", "KEEPTTL", "NX", "PERSIST", "PX", "PXAT", "SET_OPTIONS",
-    "XX", "deadline", "expire_at", "parse_options",
+    "EX", "EXAT", "EXPIRATION", "GET", "GETEX_OPTIONS", "KEEPTTL", "NX", "PERSIST", "PX", "PXAT",
+    "SET_OPTIONS", "XX", "deadline", "expire_at", "parse_options",
 ]  # fmt: skip
 
 EX: Final = 1 << 0
