@@ -16,9 +16,18 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import provider
+
+# The same examples every time and no time limits: whoever runs the suite gets the same answer.
+# `pytest --hypothesis-profile=explore` looks for new trouble.
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", settings.get_profile("steady"), derandomize=False, max_examples=1000)
+settings.load_profile("steady")
 
 
 class RedisServer(NamedTuple):
