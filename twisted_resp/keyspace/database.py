@@ -111,6 +111,16 @@ class Database:
             return bytes(value)
         raise CommandError(WRONG_TYPE)
 
+    def read_buffer(self, key: bytes) -> Union[bytes, bytearray, None]:
+        """Look up a string to read a part of it: not copied, so neither to be kept nor changed.
+
+        :raises CommandError: WRONGTYPE.
+        """
+        value = self.read(key)
+        if value is None or isinstance(value, (bytes, bytearray)):
+            return value
+        raise CommandError(WRONG_TYPE)
+
     def peek(self, key: bytes) -> Value:
         """Look a key up without leaving a trace, but for its expiry."""
         value = self.values.get(key)
