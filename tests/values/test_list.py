@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from twisted_resp.values.limits import Limits
 from twisted_resp.values.list import List
 from twisted_resp.values.listpack import listpack_bytes
+from twisted_resp.values.quicklist import Quicklist
 
 LISTPACK = b"listpack"
 QUICKLIST = b"quicklist"
@@ -321,6 +322,31 @@ def test_inserting_into_full_nodes() -> None:
     assert [items for _, items in value.nodes()] == [
         [b"0", b"1", b"2"], [b"y", b"z"], [b"3", b"x"], [b"4", b"5", b"6"],
     ]  # fmt: skip
+
+
+def test_small_nodes_are_joined_after_a_split() -> None:
+    nodes = [[b"a"], [b"b"], [b"1", b"2", b"3", b"4"], [b"c"], [b"d"]]
+    value = List.from_nodes(limits_of(4), [(False, items) for items in nodes])
+    copy = value.copy()
+    assert copy.insert(b"2", b"x", after=True)
+    assert [items for _, items in copy.nodes()] == [
+        [b"a", b"b", b"1", b"2"], [b"x", b"3", b"4", b"c"], [b"d"],
+    ]  # fmt: skip
+    assert value.insert(b"2", b"x", after=False)
+    assert [items for _, items in value.nodes()] == [
+        [b"a"], [b"b", b"1", b"x"], [b"2", b"3", b"4"], [b"c", b"d"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spare", "nodes"), [(0, 1), (1, 2)])
+def test_a_node_is_full_when_a_guess_of_the_next_entry_does_not_fit(spare: int, nodes: int) -> None:
+    """Redis reckons 8 bytes more than the element itself; this is a quicklist already."""
+    value = List(limits_of(-1))
+    value._quick = quick = Quicklist(value._limits)
+    quick.push_tail(b"x" * 4000)
+    assert value.node_sizes() == [7 + 4004]
+    quick.push_tail(b"y" * (4096 - 4011 - 8 + spare))
+    assert len(quick.nodes) == nodes
 
 
 def test_integers_take_less_room() -> None:
