@@ -341,6 +341,23 @@ def decode_burst(data: bytes, requests: list[list[bytes]]) -> int:
     last = len(tokens) - 1  # what follows the last line end: not a token yet
     index = 0
     try:
+        # One command of two or three words, the most usual thing of all: no loop, no slices.
+        if last == 5:
+            count, header, name, header_1, arg_1, rest = tokens
+            if count == b"*2" and header == _LENGTHS[len(name)] and header_1 == _LENGTHS[len(arg_1)] and not rest:
+                requests.append([name, arg_1])
+                return len(data)
+        elif last == 7:
+            count, header, name, header_1, arg_1, header_2, arg_2, rest = tokens
+            if (
+                count == b"*3"
+                and header == _LENGTHS[len(name)]
+                and header_1 == _LENGTHS[len(arg_1)]
+                and header_2 == _LENGTHS[len(arg_2)]
+                and not rest
+            ):
+                requests.append([name, arg_1, arg_2])
+                return len(data)
         stride = _STRIDES[tokens[0]]
         if last > 2 * stride and not last % stride and tokens[0:last:stride].count(tokens[0]) * stride == last:
             # A pipeline of commands of one length: check and cut it column by column, which needs no loop here.

@@ -40,6 +40,7 @@ class Keyspace:
 
     def __init__(self, clock: IReactorTime, count: int = 16, random: Optional[Random] = None) -> None:
         self.clock = clock
+        self._seconds = clock.seconds
         self.random = random or Random()
         self.limits = Limits()
         #: The time of this batch of commands: Unix time in milliseconds.
@@ -66,7 +67,7 @@ class Keyspace:
 
     def tick(self) -> int:
         """Read the clock: once a batch of commands. Answers Unix time in milliseconds."""
-        self.now = now = int(self.clock.seconds() * 1000)
+        self.now = now = int(self._seconds() * 1000)
         return now
 
     def swap(self, first: int, second: int) -> None:
