@@ -8,10 +8,12 @@ __all__ = ["load_all"]
 
 _GROUPS = (
     "connection",
+    "counters",
     "expiration",
     "generic",
     "scanning",
     "sorting",
+    "string_parts",
     "strings",
 )
 

@@ -1,0 +1,108 @@
+"""The string group, numbers: INCR and its kin. https://redis.io/docs/latest/commands/?group=string"""
+
+from __future__ import annotations
+
+from twisted_resp import errors
+from twisted_resp.commands.table import DENYOOM, FAST, WRITE, command
+from twisted_resp.errors import CommandError
+from twisted_resp.keyspace.events import STRING
+from twisted_resp.resp import Reply
+from twisted_resp.server.client import Client
+from twisted_resp.text.integers import INT64_MAX, INT64_MIN, parse_integer
+from twisted_resp.text.long_doubles import format_long_double, parse_long_double
+from twisted_resp.values.strings import Plain
+
+__all__ = ["GROUP"]
+
+GROUP = "string"
+
+
+@command("INCR key", WRITE | DENYOOM | FAST, since="1.0.0", complexity="O(1)", keys=["RW access update"])
+def incr(client: Client, key: bytes) -> Reply:
+    """Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist."""
+    return _add(client, key, 1)
+
+
+@command("DECR key", WRITE | DENYOOM | FAST, since="1.0.0", complexity="O(1)", keys=["RW access update"])
+def decr(client: Client, key: bytes) -> Reply:
+    """Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist."""
+    return _add(client, key, -1)
+
+
+@command(
+    "INCRBY key increment",
+    WRITE | DENYOOM | FAST,
+    since="1.0.0",
+    complexity="O(1)",
+    keys=["RW access update"],
+)
+def incrby(client: Client, key: bytes, increment: bytes) -> Reply:
+    """Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist."""
+    amount = parse_integer(increment)
+    if amount is None:
+        raise CommandError(errors.NOT_AN_INTEGER)
+    return _add(client, key, amount)
+
+
+@command(
+    "DECRBY key decrement",
+    WRITE | DENYOOM | FAST,
+    since="1.0.0",
+    complexity="O(1)",
+    keys=["RW access update"],
+)
+def decrby(client: Client, key: bytes, decrement: bytes) -> Reply:
+    """Decrements a number from the integer value of a key.
+    Uses 0 as initial value if the key doesn't exist.
+    """
+    amount = parse_integer(decrement)
+    if amount is None:
+        raise CommandError(errors.NOT_AN_INTEGER)
+    if amount == INT64_MIN:
+        raise CommandError(b"ERR decrement would overflow")
+    return _add(client, key, -amount)
+
+
+def _add(client: Client, key: bytes, amount: int) -> int:
+    db = client.db
+    value = db.edit_any(key)
+    if value is not None:
+        if type(value) is not bytes:
+            if not isinstance(value, (bytes, bytearray)):
+                raise CommandError(errors.WRONG_TYPE)
+            value = bytes(value)
+        number = parse_integer(value)
+        if number is None:
+            raise CommandError(errors.NOT_AN_INTEGER)
+        amount += number
+        if not INT64_MIN <= amount <= INT64_MAX:
+            raise CommandError(errors.INCREMENT_OVERFLOW)
+    db.store(key, b"%d" % amount, b"incrby", STRING, True)
+    return amount
+
+
+@command(
+    "INCRBYFLOAT key increment",
+    WRITE | DENYOOM | FAST,
+    since="2.6.0",
+    complexity="O(1)",
+    keys=["RW access update"],
+    types={"increment": "double"},
+)
+def incrbyfloat(client: Client, key: bytes, increment: bytes) -> Reply:
+    """Increment the floating point value of a key by a number.
+    Uses 0 as initial value if the key doesn't exist.
+    """
+    value = client.db.edit_string(key)
+    number = parse_long_double(b"0" if value is None else bytes(value))
+    amount = parse_long_double(increment)
+    if number is None or amount is None:
+        raise CommandError(errors.NOT_A_FLOAT)
+    total = number.plus(amount)
+    if not total.is_finite:
+        raise CommandError(errors.NAN_OR_INFINITY)
+    text = format_long_double(total)
+    client.db.store(key, Plain(text), b"incrbyfloat", STRING, True)
+    # Others must not have to add as we do.
+    client.server.effects.replace(b"SET", key, text, b"KEEPTTL")
+    return text
