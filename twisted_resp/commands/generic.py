@@ -116,7 +116,9 @@ def type_(client: Client, key: bytes) -> Reply:
     tips=_SUMS_OVER_SHARDS,
 )
 def touch(client: Client, *keys: bytes) -> Reply:
-    """Returns the number of existing keys out of those specified after updating the time they were last accessed."""  # noqa: E501
+    """Returns the number of existing keys out of those specified after updating the time they were last
+    accessed.
+    """
     read = client.db.read
     return sum(read(key) is not None for key in keys)
 
