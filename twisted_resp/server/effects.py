@@ -3,7 +3,8 @@
 By default the command as received. A handler whose outcome depends on more than its arguments (chance, the clock, who
 waits) says what to tell instead: :meth:`Effects.replace`. Deletions that the server decides on (expiry, eviction) are
 added where they happen. What one outermost command caused forms a unit; listeners get a unit of several commands
-wrapped in MULTI and EXEC, so that it is applied whole.
+wrapped in MULTI and EXEC, so that it is applied whole. Deletions alone (SCAN meets expired keys, or a timer) have
+nothing to do with each other and are told without.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ class Effects:
     A listener gets a list of (database index, command).
     """
 
-    __slots__ = ("_listeners", "_replaced", "_unit", "active", "changed_active")
+    __slots__ = ("_listeners", "_replaced", "_unit", "_whole", "active", "changed_active")
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[list[tuple[int, list[bytes]]]], None]] = []
         self._unit: list[tuple[int, list[bytes]]] = []
         self._replaced: Optional[list[list[bytes]]] = None
+        # Whether the unit holds a command, and not only deletions.
+        self._whole = False
         #: Whether anybody listens; handlers need not look at it.
         self.active = False
         #: Called when ``active`` changes (the dispatcher then watches writes).
@@ -65,6 +68,7 @@ class Effects:
 
     def record(self, database: int, command: list[bytes]) -> None:
         """For the dispatcher: a command has changed the keyspace."""
+        self._whole = True
         if self._replaced is None:
             self._unit.append((database, list(command)))
         else:
@@ -79,10 +83,11 @@ class Effects:
     def flush(self) -> None:
         """The outermost command is over: tell the listeners."""
         unit = self._unit
+        whole, self._whole = self._whole, False
         if not unit:
             return
         self._unit = []
-        if len(unit) > 1:
+        if whole and len(unit) > 1:
             unit = [(unit[0][0], [b"MULTI"]), *unit, (unit[-1][0], [b"EXEC"])]
         for listener in list(self._listeners):
             listener(unit)
