@@ -25,7 +25,9 @@ class CommandError(Exception):
     """
 
     def __init__(self, message: Union[bytes, str]) -> None:
-        self.message: bytes = message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
+        self.message: bytes = (
+            message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
+        )
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -75,6 +77,7 @@ INVALID_INTEGER_TIMEOUT: Final = b"ERR timeout is not an integer or out of range
 TIMEOUT_OUT_OF_RANGE: Final = b"ERR timeout is out of range"
 NEGATIVE_TIMEOUT: Final = b"ERR timeout is negative"
 EXEC_ABORTED: Final = b"EXECABORT Transaction discarded because of previous errors."
+NOT_IN_TRANSACTION: Final = b"ERR Command not allowed inside a transaction"
 NOT_AUTHENTICATED: Final = b"NOAUTH Authentication required."
 WRONG_PASSWORD: Final = b"WRONGPASS invalid username-password pair or user is disabled."
 LOADING: Final = b"LOADING Redis is loading the dataset in memory"
@@ -98,6 +101,27 @@ def not_between(least: int, most: int) -> CommandError:
     return CommandError(b"ERR value is out of range, value must between %d and %d" % (least, most))
 
 
+def not_while_subscribed(full_name: bytes) -> CommandError:
+    """What a RESP2 client with subscriptions gets for most commands."""
+    return CommandError(
+        b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+        b"context" % full_name
+    )
+
+
+def not_while_blocking_is_denied(command: bytes) -> CommandError:
+    """What a subscription gets where every command has to have one reply; ``command`` in capitals."""
+    return CommandError(b"ERR %b isn't allowed for a DENY BLOCKING client" % command)
+
+
+def exec_aborted(reason: CommandError) -> CommandError:
+    """What EXEC itself gets when it is refused."""
+    message = reason.message
+    return CommandError(
+        b"EXECABORT Transaction discarded because of: " + (message[4:] if message[:4] == b"ERR " else message)
+    )
+
+
 def _printable(data: bytes) -> bytes:
     # Redis replaces line ends in errors with spaces, so that an error stays one line.
     return data.replace(b"\r", b" ").replace(b"\n", b" ")
@@ -119,4 +143,14 @@ def unknown_subcommand(container: bytes, subcommand: bytes) -> CommandError:
     """What a container command (CLIENT, CONFIG, ...) says of a subcommand that it does not have."""
     return CommandError(
         _printable(b"ERR unknown subcommand '%b'. Try %b HELP." % (subcommand[:128], container.upper()))
+    )
+
+
+def subcommand_syntax(container: bytes, subcommand: bytes) -> CommandError:
+    """What a subcommand says of too many arguments where its declared arity lets them pass."""
+    return CommandError(
+        _printable(
+            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try %b HELP."
+            % (subcommand[:128], container)
+        )
     )

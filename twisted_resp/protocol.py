@@ -27,7 +27,17 @@ from twisted_resp.commands.dispatch import STATES, install
 from twisted_resp.errors import MAX_CLIENTS
 from twisted_resp.in_process import InProcessClient
 from twisted_resp.output import Output, output_for
-from twisted_resp.resp import BURSTS, NO_REPLY, OK, Push, Reply, RequestDecoder, Several, decode_burst, encode_into
+from twisted_resp.resp import (
+    BURSTS,
+    NO_REPLY,
+    OK,
+    Push,
+    Reply,
+    RequestDecoder,
+    Several,
+    decode_burst,
+    encode_into,
+)
 from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client
 from twisted_resp.server.server import Server
 from twisted_resp.text.command_line import split_arguments
@@ -97,6 +107,7 @@ class RespProtocol(LineReceiver):
             _descriptor(transport),
         )
         client.write = self.write
+        client.deliver = self.deliver
         client.close = self.close
         client.query_size = self._query_size
         client.output_size = self._output_size
@@ -229,7 +240,9 @@ class RespProtocol(LineReceiver):
             self._incomplete_size += size
             if self._incomplete_size > self._server.query_buffer_limit:
                 self._server.statistics.query_buffer_limit_disconnections += 1
-                self.log.warn("Closing client that reached max query buffer length: {client}", client=self.client)
+                self.log.warn(
+                    "Closing client that reached max query buffer length: {client}", client=self.client
+                )
                 self.close(False)
 
     def lineReceived(self, line: bytes) -> None:
@@ -352,6 +365,13 @@ class RespProtocol(LineReceiver):
             if self._output.size:
                 self._check_output()
 
+    def deliver(self, data: bytes) -> None:
+        """Send a message; one that a command of this client's own causes follows the reply to that command."""
+        if self._out is None:
+            self.write(data)
+        elif self.client is not None:
+            self.client.keep(data)
+
     # -- stopping and going on
 
     def _park(self, reply: Deferred[Reply]) -> None:
@@ -362,9 +382,6 @@ class RespProtocol(LineReceiver):
         reply.addCallbacks(self._served, self._not_served)
 
     def _served(self, reply: Reply) -> None:
-        if type(reply) is Deferred:  # it was postponed, and has parked now that it ran
-            reply.addCallbacks(self._served, self._not_served)
-            return
         self._waiting = None
         if self._closing and not (self.client is not None and self.client.closing):
             return

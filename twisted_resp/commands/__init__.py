@@ -7,14 +7,17 @@ from importlib import import_module
 __all__ = ["load_all"]
 
 _GROUPS = (
+    "client_commands",
     "connection",
     "counters",
     "expiration",
     "generic",
+    "pubsub",
     "scanning",
     "sorting",
     "string_parts",
     "strings",
+    "transactions",
 )
 
 

@@ -1,15 +1,21 @@
 """The one way in: find a command, check it, run it, count it.
 
-A client's requests go through one of four functions, of which ``client.execute`` is always the right one:
+A client's requests go through one of a few functions, of which ``client.execute`` is always the right one:
 :func:`normal`, :func:`queueing` (after MULTI), :func:`subscribed` (RESP2 with subscriptions) and
-:func:`unauthenticated`. Each answers a reply, or a Deferred of one where the client is parked; errors are replies as
-well, so nothing is raised. :func:`call` is the part that EXEC and scripts use for the commands inside them.
+:func:`unauthenticated`. Each answers a reply, or a Deferred of one where the client is parked; errors are
+replies as well, so nothing is raised. :func:`call` is the part that EXEC and scripts use for the commands
+inside them.
+
+The order of checks is Redis': is there such a command, has it the right number of arguments, is the client
+logged in, may it run inside MULTI, does the state of the server forbid it, may a subscriber send it, is it to
+wait for the end of a pause; only then is it queued or run. (:func:`subscribed` looks before the state of the
+server does: it lets pass only what that state never forbids.) A refusal of a command spoils the transaction
+that it would have been part of.
 """
 
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Union
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -18,27 +24,39 @@ from twisted_resp import errors
 from twisted_resp.commands import table
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.keyspace import TOUCH_NOT
-from twisted_resp.resp import QUEUED, Reply
+from twisted_resp.resp import NO_REPLY, QUEUED, Reply
 from twisted_resp.server.client import Client
 from twisted_resp.server.server import EFFECTS, LOADING, MONITORED, PAUSED, Server, States
 from twisted_resp.server.statistics import CommandEntry
 
-__all__ = ["STATES", "call", "find", "install", "normal", "queueing", "subscribed", "unauthenticated"]
+__all__ = [
+    "STATES", "call", "delivering", "find", "install", "normal", "queueing", "subscribed", "unauthenticated",
+]  # fmt: skip
 
 _log = Logger()
 
 _ALLOWED_WHEN_SUBSCRIBED = frozenset(
-    (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"ssubscribe", b"sunsubscribe", b"ping", b"quit",
-     b"reset")
+    (b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"ssubscribe", b"sunsubscribe", b"ping",
+     b"quit", b"reset")
 )  # fmt: skip
-# What runs at once inside MULTI instead of being queued.
+# What runs at once inside MULTI instead of being queued; and its mark among an entry's flags.
 _NOT_QUEUED = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
+_AT_ONCE = 1 << 30
+# Whose own business it is to note accesses, whatever CLIENT NO-TOUCH says: the commands inside EXEC have
+# their say.
+_TOUCHES = frozenset((b"touch", b"exec"))
+# What a pause of writes holds back.
+_PAUSED_WRITES = table.WRITE | table.MAY_REPLICATE
+# What a browser sends that was tricked into talking to us.
+_HTTP = frozenset((b"post", b"host:"))
 
 
 def install(server: Server) -> None:
     """Give a server its commands."""
     for name, command in table.all_commands().items():
         entry = CommandEntry(command)
+        if name in _NOT_QUEUED:
+            entry.flags |= _AT_ONCE
         if command.subcommands:
             entry.subcommands = {
                 subname: CommandEntry(subcommand) for subname, subcommand in command.subcommands.items()
@@ -48,8 +66,8 @@ def install(server: Server) -> None:
         server.commands[name.title()] = entry
 
 
-def find(server: Server, args: list[bytes]) -> Union[CommandEntry, CommandError]:
-    """The entry for a request, or the error that it deserves: unknown, or with a wrong number of arguments."""
+def find(server: Server, args: list[bytes]) -> CommandEntry | CommandError:
+    """The entry for a request, or the error that it deserves: unknown, or a wrong number of arguments."""
     entry = server.commands.get(args[0]) or server.commands.get(args[0].lower())
     if entry is None:
         return errors.unknown_command(args)
@@ -74,7 +92,7 @@ def normal(client: Client, args: list[bytes]) -> Reply:
     if entry is None or entry.subcommands is not None or not entry.least <= len(args) <= entry.most:
         found = find(server, args)
         if isinstance(found, CommandError):
-            return _reject(client, found)
+            return _reject(client, args, found)
         entry = found
     client.current = args
     if server.attention or client.no_touch:
@@ -105,25 +123,30 @@ def queueing(client: Client, args: list[bytes]) -> Reply:
     """Queue a request of a client that has said MULTI."""
     transaction = client.transaction
     assert transaction is not None
-    entry = find(client.server, args)
-    if isinstance(entry, CommandError):
-        transaction.failed = True
-        return _reject(client, entry)
-    if entry.full_name in _NOT_QUEUED:
-        return normal(client, args)
-    refusal = _refusal(client, entry, args)
-    if refusal is None and entry.flags & table.NO_MULTI:
-        refusal = CommandError(b"ERR Command not allowed inside a transaction")
-    if refusal is not None:
-        transaction.failed = True
-        entry.rejected += 1
-        return _reject(client, refusal)
     server = client.server
-    if server.attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
-        return postponed
-    transaction.queue.append((entry, args))
-    transaction.size += sum(map(len, args))
+    entry = server.commands.get(args[0])
+    if entry is None or entry.subcommands is not None or not entry.least <= len(args) <= entry.most:
+        found = find(server, args)
+        if isinstance(found, CommandError):
+            return _reject(client, args, found)
+        entry = found
+    flags = entry.flags
+    if flags & _AT_ONCE:
+        return normal(client, args)
     client.last_command = entry.full_name
+    if flags & table.NO_MULTI:
+        return _reject(client, args, CommandError(errors.NOT_IN_TRANSACTION), entry)
+    if server.attention:
+        refusal = _refusal(client, entry)
+        if refusal is not None:
+            return _reject(client, args, refusal, entry)
+        if server.attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
+            return postponed
+    # A transaction that can't succeed is not worth the memory.
+    if not transaction.failed and not client.dirty_watch:
+        transaction.queue.append((entry, args))
+        transaction.flags |= flags
+        transaction.missing |= ~flags
     return QUEUED
 
 
@@ -131,31 +154,33 @@ def subscribed(client: Client, args: list[bytes]) -> Reply:
     """Run a request of a RESP2 client with subscriptions: it may do little else."""
     found = find(client.server, args)
     if isinstance(found, CommandError):
-        return _reject(client, found)
+        return _reject(client, args, found)
     if found.full_name not in _ALLOWED_WHEN_SUBSCRIBED:
-        found.rejected += 1
-        return _reject(
-            client,
-            CommandError(
-                b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
-                b"allowed in this context" % found.full_name
-            ),
-        )
+        return _reject(client, args, errors.not_while_subscribed(found.full_name), found)
     return normal(client, args)
 
 
 def unauthenticated(client: Client, args: list[bytes]) -> Reply:
     """Run a request of a client that has not logged in yet."""
+    if not client.server.password_required:
+        # It is not asked for any more.
+        client.log_in(client.user)
+        return client.execute(client, args)
     found = find(client.server, args)
     if isinstance(found, CommandError):
-        return _reject(client, found)
+        return _reject(client, args, found)
     if not found.flags & table.NO_AUTH:
-        found.rejected += 1
-        return _reject(client, CommandError(errors.NOT_AUTHENTICATED))
+        return _reject(client, args, CommandError(errors.NOT_AUTHENTICATED), found)
     return normal(client, args)
 
 
-STATES = States(normal, queueing, subscribed, unauthenticated)
+def delivering(client: Client, args: list[bytes]) -> Reply:
+    """Run a request, but first send the messages that followed the reply to the last one."""
+    client.deliver_kept()
+    return client.execute(client, args)
+
+
+STATES = States(normal, queueing, subscribed, unauthenticated, delivering)
 
 
 # ------------------------------------------------------------ inside others
@@ -167,7 +192,13 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
     Blocking is up to the caller (``client.can_block``).
     """
     server = client.server
-    before = server.keyspace.dirty
+    keyspace = server.keyspace
+    before = keyspace.dirty
+    touching = keyspace.touching
+    if client.no_touch:
+        keyspace.touching = touching if entry.full_name == b"touch" else TOUCH_NOT
+    if server.attention & MONITORED:
+        _show(client, entry, args)
     current, client.current = client.current, args
     start = perf_counter()
     try:
@@ -180,11 +211,14 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
         reply = _internal_error(client, entry, args)
     finally:
         client.current = current
+        keyspace.touching = touching
     seconds = perf_counter() - start
     entry.calls += 1
     entry.seconds += seconds
+    if seconds >= server.slow_threshold:
+        server.on_slow(client, args, seconds)
     if server.effects.active:
-        if server.keyspace.dirty != before:
+        if keyspace.dirty != before:
             server.effects.record(client.db.index, args)
         else:
             server.effects.abandon()
@@ -199,17 +233,16 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
     server = client.server
     keyspace = server.keyspace
     attention = server.attention
-    refusal = _refusal(client, entry, args)
+    refusal = _refusal(client, entry)
     if refusal is not None:
-        entry.rejected += 1
-        return _reject(client, refusal)
+        return _reject(client, args, refusal, entry)
     if attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
         return postponed
-    if attention & MONITORED and not entry.flags & (table.SKIP_MONITOR | table.ADMIN):
-        server.on_monitor(client, args)
+    if attention & MONITORED:
+        _show(client, entry, args)
     before = keyspace.dirty
     touching = keyspace.touching
-    if client.no_touch and entry.full_name != b"touch":
+    if client.no_touch and entry.full_name not in _TOUCHES:
         keyspace.touching = TOUCH_NOT
     database = client.db.index
     start = perf_counter()
@@ -244,35 +277,38 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
     return reply
 
 
-def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> Union[CommandError, None]:
-    """Why the state of the server forbids this command now, in Redis' order of checks; None where it doesn't."""
-    attention = client.server.attention
-    if attention & LOADING and not entry.flags & table.LOADING:
-        return CommandError(errors.LOADING)
+def _show(client: Client, entry: CommandEntry, args: list[bytes]) -> None:
+    if not entry.flags & (table.SKIP_MONITOR | table.ADMIN):
+        client.server.on_monitor(client, args)
+
+
+def _refusal(client: Client, entry: CommandEntry) -> CommandError | None:
+    """Why the state of the server forbids this command now, in Redis' order of checks; or None."""
+    if client.server.attention & LOADING:
+        denied = not entry.flags & table.LOADING
+        if entry.full_name == b"exec" and client.transaction is not None:
+            denied = denied or bool(client.transaction.missing & table.LOADING)
+        if denied:
+            return CommandError(errors.LOADING)
     return None
 
 
-def _postponed(client: Client, entry: CommandEntry, args: list[bytes]) -> Union[Deferred[Reply], None]:
-    """Hold a command back while clients are paused; None where the pause does not concern it."""
+def _postponed(client: Client, entry: CommandEntry, args: list[bytes]) -> Deferred[Reply] | None:
+    """Hold a command back while clients are paused; None where the pause does not concern it.
+
+    (While all commands are held back that goes for CLIENT UNPAUSE as well, as in Redis.)
+    """
     server = client.server
-    if client.in_exec or not client.can_block:
-        return None
     if not server.pause_all:
-        writes = entry.flags & (table.WRITE | table.MAY_REPLICATE)
+        flags = entry.flags
         if entry.full_name == b"exec" and client.transaction is not None:
-            writes = any(queued.flags & (table.WRITE | table.MAY_REPLICATE) for queued, _ in client.transaction.queue)
-        if not writes:
+            flags |= client.transaction.flags
+        if not flags & _PAUSED_WRITES:
             return None
-    elif client.closing:
-        return None
-    deferred: Deferred[Reply] = Deferred()
-
-    def resume(_: object) -> None:
-        if not client.closing:
-            server.resume(lambda: deferred.callback(client.execute(client, args)))
-
-    server.postpone().addCallback(resume)
-    return deferred
+    client.last_command = entry.full_name
+    gate: Deferred[None] = Deferred()
+    server.postponed[gate] = client
+    return gate.addCallback(lambda _: client.run_apart(lambda: client.execute(client, args)))
 
 
 def _when_served(
@@ -294,7 +330,31 @@ def _when_served(
     return reply.addCallback(count)
 
 
-def _reject(client: Client, error: CommandError) -> CommandError:
+def _reject(
+    client: Client, args: list[bytes], error: CommandError, entry: CommandEntry | None = None
+) -> Reply:
+    """Refuse a request before it ran, which spoils or (EXEC) ends a transaction.
+
+    :param entry: the command that is refused and counts it; None where it was not found, or is counted
+        already.
+    """
+    name = args[0].lower()
+    if entry is not None:
+        entry.rejected += 1
+        client.last_command = entry.full_name
+    elif name in _HTTP:
+        _log.warn(
+            "Possible SECURITY ATTACK detected: {client} speaks HTTP. Connection aborted.", client=client
+        )
+        client.close(False)
+        return NO_REPLY
+    else:
+        client.last_command = b"NULL"
+    if name == b"exec":
+        client.discard_transaction()
+        error = errors.exec_aborted(error)
+    elif client.transaction is not None:
+        client.transaction.failed = True
     client.current = []
     _count_error(client.server, error)
     return error

@@ -1,6 +1,6 @@
 """Who is subscribed to what, and the fan-out of messages.
 
-A message is encoded once a RESP version, not once a subscriber, and written to each subscriber at once.
+A message is encoded once a RESP version, not once a subscriber, and handed to each subscriber at once.
 https://redis.io/docs/latest/develop/interact/pubsub/
 """
 
@@ -79,8 +79,10 @@ class Channels:
         receivers = 0
         if channel in self.channels:
             receivers += _fan_out(self.channels[channel], [b"message", channel, message])
-        for pattern, clients in list(self.patterns.items()):
-            if self._matchers[pattern](channel):
+        # Copies, here and below: a subscriber over its limit is dropped while we write.
+        for pattern, clients in list(self.patterns.items()) if self.patterns else ():
+            matches = self._matchers.get(pattern)
+            if matches is not None and matches(channel):
                 receivers += _fan_out(clients, [b"pmessage", pattern, channel, message])
         return receivers
 
@@ -100,10 +102,9 @@ def _remove(registry: dict[bytes, dict[Client, None]], name: bytes, client: Clie
 def _fan_out(clients: dict[Client, None], message: list[bytes]) -> int:
     encoded: dict[int, bytes] = {}
     receivers = len(clients)
-    # A copy: a subscriber over its limit is dropped while we write.
     for client in list(clients):
         data = encoded.get(client.protocol)
         if data is None:
             data = encoded[client.protocol] = encode(Push(message), client.protocol)
-        client.write(data)
+        client.deliver(data)
     return receivers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable
 
 from twisted.internet.defer import Deferred
 
@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from twisted_resp.server.server import Server
     from twisted_resp.server.waiting import Parked
 
-__all__ = ["REPLY_OFF", "REPLY_ON", "REPLY_SKIP", "REPLY_SKIP_NEXT", "Client", "Transaction"]
+__all__ = ["REPLY_OFF", "REPLY_ON", "REPLY_SKIP", "Client", "Transaction"]
 
 #: Client.reply_mode, as CLIENT REPLY sets it.
 REPLY_ON = 0
 REPLY_OFF = 1
-REPLY_SKIP = 2  # drop the reply of the command that runs now, then go back to on
-REPLY_SKIP_NEXT = 3  # CLIENT REPLY SKIP itself has just run: skip the one after it
+REPLY_SKIP = 2  # drop the next reply, then go back to on
 
 
 def _no_write(data: bytes) -> None:
@@ -34,32 +33,45 @@ class Transaction:
     """The commands queued since MULTI.
 
     :ivar failed: a command could not be queued: EXEC will refuse.
+    :ivar flags: the flags of all queued commands, or-ed.
+    :ivar missing: the flags that at least one of them does not have.
     """
 
-    __slots__ = ("failed", "queue", "size")
+    __slots__ = ("failed", "flags", "missing", "queue")
 
     def __init__(self) -> None:
         self.queue: list[tuple[Any, list[bytes]]] = []
         self.failed = False
-        self.size = 0
+        self.flags = 0
+        self.missing = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of all queued arguments."""
+        return sum(len(arg) for _, args in self.queue for arg in args)
 
 
 class Client:
     """One client of a server: a connection, or a caller in this process.
 
-    The protocol sets ``write`` (send encoded bytes) and ``close``. The way a request takes is one attribute,
-    :attr:`execute`: :meth:`choose_state` swaps it when the client logs in, queues or subscribes.
+    The protocol sets ``write`` (send encoded bytes), ``deliver`` (the same for pushed messages) and
+    ``close``. The way a request takes is one attribute, :attr:`execute`: :meth:`choose_state` swaps it when
+    the client logs in, queues or subscribes.
+
+    A message that is pushed to a client while a command of its own runs (it publishes to a channel that it
+    listens to) follows that command's reply. The protocol hands such a message to :meth:`keep`.
 
     :param address: the peer as ``ip:port`` (or a path and ``:0``), as CLIENT LIST shows it.
     :param local_address: our end of the connection.
     """
 
     __slots__ = (
-        "__weakref__", "address", "asking", "authenticated", "can_block", "channels", "close", "closing", "created",
-        "current", "db", "dirty_watch", "execute", "fd", "id", "in_exec", "last_command", "last_interaction",
-        "lib_name", "lib_version", "local_address", "monitoring", "name", "no_evict", "no_touch", "output_size",
-        "parked", "patterns", "protocol", "query_size", "reply_mode", "server", "shard_channels", "total_commands",
-        "total_input", "total_output", "tracking", "transaction", "user", "watched", "write",
+        "__weakref__", "address", "asking", "authenticated", "can_block", "channels", "close", "closing",
+        "created", "current", "db", "deliver", "dirty_watch", "execute", "fd", "id", "in_exec", "kept",
+        "last_command", "last_interaction", "lib_name", "lib_version", "local_address", "monitoring",
+        "name", "no_evict", "no_touch", "output_size", "parked", "patterns", "protocol", "query_size",
+        "reply_mode", "restricted", "server", "shard_channels", "total_commands", "total_input",
+        "total_output", "tracking", "transaction", "user", "watched", "write",
     )  # fmt: skip
 
     def __init__(
@@ -83,14 +95,18 @@ class Client:
         #: The command that runs now, as received; and the full name of the last one.
         self.current: list[bytes] = []
         self.last_command = b"NULL"
-        self.transaction: Optional[Transaction] = None
+        self.transaction: Transaction | None = None
         self.watched: dict[tuple[Database, bytes], bool] = {}
         self.dirty_watch = False
         #: Dicts for their order: name -> None.
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.shard_channels: dict[bytes, None] = {}
-        self.parked: Optional[Parked] = None
+        #: Whether this is a RESP2 client with subscriptions, which may do little else.
+        self.restricted = False
+        #: Messages for this client that follow the reply of the command that runs now.
+        self.kept: list[bytes] = []
+        self.parked: Parked | None = None
         #: False inside EXEC and scripts: a blocking command answers at once.
         self.can_block = True
         self.in_exec = False
@@ -108,6 +124,7 @@ class Client:
         self.query_size: Callable[[], int] = int
         self.output_size: Callable[[], int] = int
         self.write: Callable[[bytes], None] = _no_write
+        self.deliver: Callable[[bytes], None] = lambda data: self.write(data)
         self.close: Callable[[bool], None] = _no_close
         self.execute: Callable[[Client, list[bytes]], Reply] = server.states.normal
         self.choose_state()
@@ -123,18 +140,43 @@ class Client:
     def choose_state(self) -> None:
         """Pick the way in for the next request, after anything that it depends on has changed."""
         states = self.server.states
-        if not self.authenticated:
+        self.restricted = self.protocol == 2 and bool(self.channels or self.patterns or self.shard_channels)
+        if self.kept:
+            self.execute = states.delivering
+        elif not self.authenticated:
             self.execute = states.unauthenticated
+        elif self.restricted:
+            self.execute = states.subscribed
         elif self.transaction is not None:
             self.execute = states.queueing
-        elif self.protocol == 2 and self.subscriptions:
-            self.execute = states.subscribed
         else:
             self.execute = states.normal
 
     def push(self, message: Reply) -> None:
-        """Send something that is not a reply: it reaches the transport at once, in order with the replies."""
-        self.write(encode(message, self.protocol))
+        """Send something that is not a reply: at once, or after the reply of the command that runs now."""
+        self.deliver(encode(message, self.protocol))
+
+    def keep(self, data: bytes) -> None:
+        """Keep an encoded message back until the reply of the command that runs now is sent."""
+        self.kept.append(data)
+        if len(self.kept) == 1:
+            self.choose_state()  # before the next command ...
+            self.server.resume(self.deliver_kept)  # ... or after the batch
+
+    def deliver_kept(self) -> None:
+        """Send what was kept back."""
+        if self.kept:
+            kept, self.kept = self.kept, []
+            self.choose_state()
+            self.write(b"".join(kept))
+
+    def run_apart(self, action: Callable[[], Reply]) -> Reply:
+        """Run a command of this client outside of its batch: what is pushed meanwhile follows the reply."""
+        deliver, self.deliver = self.deliver, self.keep
+        try:
+            return action()
+        finally:
+            self.deliver = deliver
 
     def wait_for(
         self,
@@ -142,17 +184,56 @@ class Client:
         timeout: float,
         retry: Callable[[], Reply],
         on_timeout: Reply = NULL_ARRAY,
-    ) -> Union[Reply, Deferred[Reply]]:
+    ) -> Reply | Deferred[Reply]:
         """Park this client on keys: what a blocking command returns when there is nothing for it yet.
 
         :param timeout: seconds; 0 waits for ever.
-        :param retry: called after each change of one of the keys; answers a reply, or ``NOT_READY``. It may raise
-            CommandError.
+        :param retry: called after each change of one of the keys; answers a reply, or ``NOT_READY``. It may
+            raise CommandError.
         :param on_timeout: the reply when time is up, and at once where blocking is not allowed.
         """
         if not self.can_block:
             return on_timeout
         return self.server.waiting.park(self, keys, timeout, retry, on_timeout)
+
+    # -- changes of state that several commands share
+
+    def log_in(self, user: bytes) -> None:
+        """The client has shown who it is."""
+        self.user = user
+        self.authenticated = True
+        self.choose_state()
+
+    def discard_transaction(self) -> None:
+        """Leave MULTI, and forget what is watched."""
+        self.transaction = None
+        self.server.watching.unwatch(self)
+        self.choose_state()
+
+    def reset(self) -> None:
+        """Go back to the state of a new connection (RESET), but for what the library says of itself."""
+        server = self.server
+        self.monitoring = False
+        self.db = server.keyspace.databases[0]
+        self.protocol = 2
+        self.user = b"default"
+        self.authenticated = not server.password_required
+        server.channels.forget(self)
+        self.name = b""
+        self.asking = False
+        self.no_touch = False
+        self.no_evict = False
+        if self.reply_mode == REPLY_OFF:
+            self.reply_mode = REPLY_ON
+        self.discard_transaction()
+
+    # -- the end
+
+    def kill(self) -> None:
+        """End the connection from outside: nobody hears of this client again."""
+        # What was sent to a client that reads arrives; one that does not read is not waited for.
+        self.close(not self.output_size())
+        self.disconnected()
 
     def disconnected(self) -> None:
         """The connection is gone: forget what was registered for it."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
+from hmac import compare_digest
 from random import Random
-from typing import Any, NamedTuple, Optional
+from typing import Any, Final, NamedTuple, Optional
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -16,17 +18,23 @@ from twisted_resp.resp import Reply
 from twisted_resp.server.channels import Channels
 from twisted_resp.server.client import Client
 from twisted_resp.server.effects import Effects
+from twisted_resp.server.notifications import Notifications
 from twisted_resp.server.statistics import CommandEntry, Statistics
 from twisted_resp.server.waiting import WaitingRoom
 from twisted_resp.server.watching import WatchList
 
-__all__ = ["EFFECTS", "LOADING", "MONITORED", "PAUSED", "Server", "States"]
+__all__ = ["EFFECTS", "LOADING", "MONITORED", "PAUSED", "REDIS_VERSION", "Server", "States"]
+
+#: The Redis version that we are as good as, which clients look at to know what they may use.
+REDIS_VERSION: Final = b"7.4.1"
 
 # Reasons for the dispatcher to look more closely at each command (Server.attention).
 PAUSED = 1 << 0
 LOADING = 1 << 1
 MONITORED = 1 << 2
 EFFECTS = 1 << 3
+
+_LONGEST_DELAY = 86400.0 * 36500
 
 Execute = Callable[[Client, "list[bytes]"], Reply]
 
@@ -38,6 +46,7 @@ class States(NamedTuple):
     queueing: Execute
     subscribed: Execute
     unauthenticated: Execute
+    delivering: Execute
 
 
 class Server:
@@ -63,6 +72,7 @@ class Server:
         self.waiting = WaitingRoom(self)
         self.watching = WatchList(self.keyspace)
         self.channels = Channels()
+        self.notifications = Notifications(self.keyspace, self.channels)
         self.effects = Effects()
         self.statistics = Statistics()
         #: Commands by every spelling that clients use, filled by the dispatcher.
@@ -103,10 +113,11 @@ class Server:
         self._settling = False
         self._resuming = False
         self._last_client_id = 0
-        #: Clients held back by CLIENT PAUSE: deferreds that fire when it ends.
+        #: CLIENT PAUSE: until when (Unix time, ms), and whether it holds back all commands or only writes.
         self.pause_until = 0
         self.pause_all = False
-        self._postponed: list[Deferred[None]] = []
+        #: What lets the commands go on that the pause holds back, in their order, and whose they are.
+        self.postponed: dict[Deferred[None], Client] = {}
         self._pause_call: Any = None
         self.keyspace.expiry_timer.settled = self._timer_settled
         self.keyspace.on_deleted.append(self.effects.deleted)
@@ -135,9 +146,33 @@ class Server:
             self.statistics.output_bytes += client.total_output
         if client.parked is not None:
             self.waiting.leave(client.parked)
+        if self.postponed:
+            self.postponed = {gate: owner for gate, owner in self.postponed.items() if owner is not client}
         self.watching.unwatch(client)
         if client.subscriptions:
             self.channels.forget(client)
+
+    @property
+    def blocked_clients(self) -> int:
+        """How many clients wait for a key, or for the end of a pause (INFO's blocked_clients)."""
+        return len(self.waiting) + len(self.postponed)
+
+    # -- who may come in
+
+    def set_password(self, password: bytes) -> None:
+        """Ask for a password from now on, or for none (``requirepass``). Who is in stays in."""
+        self.password = password
+        self.password_required = bool(password)
+
+    def has_user(self, user: bytes) -> bool:
+        """Whether there is such a user."""
+        return user == b"default"
+
+    def authenticate(self, user: bytes, password: bytes) -> bool:
+        """Whether a user may come in with this password."""
+        if not self.has_user(user):
+            return False
+        return not self.password_required or compare_digest(password, self.password)
 
     # -- after commands
 
@@ -198,32 +233,31 @@ class Server:
         :param until: Unix time in milliseconds. A pause that is on is only ever made longer and stricter.
         """
         self.pause_until = max(self.pause_until, until)
-        self.pause_all = all_commands or (self.pause_all and bool(self.attention & PAUSED))
+        if self.pause_until <= self.keyspace.now:
+            return
+        self.pause_all = self.pause_all or all_commands
         self.attention |= PAUSED
         self.keyspace.hold_expiry = True
-        if self._pause_call is not None and self._pause_call.active():
-            self._pause_call.cancel()
-        delay = max(0.0, self.pause_until / 1000 - self.clock.seconds())
-        self._pause_call = self.clock.callLater(delay, self.run_timer, self.unpause)
+        self._cancel_pause_call()
+        delay = self.pause_until / 1000 - self.clock.seconds()
+        # No timer counts in centuries.
+        self._pause_call = self.clock.callLater(min(delay, _LONGEST_DELAY), self.run_timer, self.unpause)
 
     def unpause(self) -> None:
-        """Let everybody go on."""
-        if self._pause_call is not None and self._pause_call.active():
-            self._pause_call.cancel()
-        self._pause_call = None
+        """Let everybody go on, in the order in which they were held back."""
+        self._cancel_pause_call()
         self.attention &= ~PAUSED
         self.pause_until = 0
         self.pause_all = False
         self.keyspace.hold_expiry = False
-        postponed, self._postponed = self._postponed, []
-        for deferred in postponed:
-            deferred.callback(None)
+        postponed, self.postponed = self.postponed, {}
+        for gate in postponed:
+            self.resume(partial(gate.callback, None))
 
-    def postpone(self) -> Deferred[None]:
-        """Fires when the pause is over."""
-        deferred: Deferred[None] = Deferred()
-        self._postponed.append(deferred)
-        return deferred
+    def _cancel_pause_call(self) -> None:
+        if self._pause_call is not None and self._pause_call.active():
+            self._pause_call.cancel()
+        self._pause_call = None
 
     # -- the end
 

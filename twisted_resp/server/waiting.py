@@ -159,7 +159,7 @@ class WaitingRoom:
         # The command runs in the database it was sent to, though its client may have been moved by no one: a
         # client that is parked sends nothing.
         try:
-            reply = parked.retry()
+            reply = client.run_apart(parked.retry)
         except CommandError as error:
             reply = error
         except Exception:
