@@ -19,7 +19,7 @@ GROUP = "connection"
 _ANYTIME: Final = NOSCRIPT | LOADING | STALE
 _USUAL: Final = _ANYTIME | SENTINEL
 _ADMIN: Final = _USUAL | ADMIN
-_EVERYWHERE: Final = ["REQUEST_POLICY:ALL_NODES", "RESPONSE_POLICY:ALL_SUCCEEDED"]
+_EVERYWHERE: Final = ["request_policy:all_nodes", "response_policy:all_succeeded"]
 
 _UNKNOWN_TYPE: Final = b"ERR Unknown client type '%b'"
 
@@ -89,7 +89,7 @@ def client_id(client: Client) -> Reply:
     return client.id
 
 
-@command("CLIENT INFO", _USUAL, since="6.2.0", complexity="O(1)", tips=["NONDETERMINISTIC_OUTPUT"])
+@command("CLIENT INFO", _USUAL, since="6.2.0", complexity="O(1)", tips=["nondeterministic_output"])
 def client_info(client: Client) -> Reply:
     """Returns information about the connection."""
     _starts(client, b"client|info")
@@ -102,7 +102,7 @@ def client_info(client: Client) -> Reply:
     since="2.4.0",
     complexity="O(N) where N is the number of client connections",
     argument_since={"client-type": "5.0.0", "client-id": "6.2.0"},
-    tips=["NONDETERMINISTIC_OUTPUT"],
+    tips=["nondeterministic_output"],
     history=[
         ("2.8.12", "Added unique client `id` field."),
         ("5.0.0", "Added optional `TYPE` filter."),

@@ -54,7 +54,7 @@ def check_name(name: bytes) -> None:
     FAST | SENTINEL,
     since="1.0.0",
     complexity="O(1)",
-    tips=["REQUEST_POLICY:ALL_SHARDS", "RESPONSE_POLICY:ALL_SUCCEEDED"],
+    tips=["request_policy:all_shards", "response_policy:all_succeeded"],
 )
 def ping(client: Client, *message: bytes) -> Reply:
     """Returns the server's liveliness response."""
