@@ -7,11 +7,13 @@ from importlib import import_module
 __all__ = ["load_all"]
 
 _GROUPS = (
+    "bitmaps",
     "client_commands",
     "connection",
     "counters",
     "expiration",
     "generic",
+    "hyperloglog",
     "pubsub",
     "scanning",
     "sorting",

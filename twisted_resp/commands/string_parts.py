@@ -43,18 +43,17 @@ _COST_OF_PART: Final = (
 def append(client: Client, key: bytes, value: bytes) -> Reply:
     """Appends a string to the value of a key. Creates the key if it doesn't exist."""
     db = client.db
-    buffer = db.edit_string(key)
-    if buffer is None:
+    present = db.edit_string(key)
+    if present is None:
         db.store(key, value, b"append", STRING)
         return len(value)
-    length = len(buffer) + len(value)
+    length = len(present) + len(value)
     if length > client.server.max_bulk:
         raise CommandError(errors.STRING_TOO_LONG)
-    if type(buffer) is bytearray:
-        buffer += value
-        db.edited(key, b"append", STRING)
-    else:
-        db.store(key, bytearray(buffer) + value, b"append", STRING, True)
+    buffer = present if type(present) is bytearray else db.edit_buffer(key)
+    assert buffer is not None
+    buffer += value
+    db.edited(key, b"append", STRING)
     return length
 
 
@@ -83,21 +82,19 @@ def setrange(client: Client, key: bytes, offset: bytes, value: bytes) -> Reply:
     if start < 0:
         raise CommandError(errors.OFFSET_OUT_OF_RANGE)
     db = client.db
-    buffer = db.edit_string(key)
+    present = db.edit_string(key)
     if not value:
-        return len(buffer or b"")
+        return len(present or b"")
     end = start + len(value)
     if end > client.server.max_bulk:
         raise CommandError(errors.STRING_TOO_LONG)
-    if type(buffer) is bytearray:
-        grow(buffer, end)
-        buffer[start:end] = value
-        db.edited(key, b"setrange", STRING)
-    else:
-        buffer = bytearray(buffer or b"")
-        grow(buffer, end)
-        buffer[start:end] = value
-        db.store(key, buffer, b"setrange", STRING, True)
+    buffer = db.edit_buffer(key)
+    if buffer is None:
+        db.store(key, bytearray(start) + value, b"setrange", STRING)
+        return end
+    grow(buffer, end)
+    buffer[start:end] = value
+    db.edited(key, b"setrange", STRING)
     return len(buffer)
 
 

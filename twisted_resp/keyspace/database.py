@@ -152,6 +152,17 @@ class Database:
             return value
         raise CommandError(WRONG_TYPE)
 
+    def edit_buffer(self, key: bytes) -> Optional[bytearray]:
+        """Look up a string in order to change it in place: a buffer from now on, which is no change yet.
+
+        :raises CommandError: WRONGTYPE.
+        """
+        value = self.edit_string(key)
+        if value is None or type(value) is bytearray:
+            return value
+        buffer = self.values[key] = bytearray(value)
+        return buffer
+
     def edit_any(self, key: bytes) -> Value:
         """Look up a value of any type in order to change it."""
         value = self.values.get(key)
@@ -210,10 +221,10 @@ class Database:
         self._added(key)
         return value
 
-    def edited(self, key: bytes, event: bytes, group: int, dirty: int = 1) -> None:
+    def edited(self, key: bytes, event: Optional[bytes], group: int, dirty: int = 1) -> None:
         """A value was changed in place. Collections that are empty now are removed, with a ``del`` event.
 
-        :param event: the keyspace event, and its ``group``.
+        :param event: the keyspace event, and its ``group``; None for a change that users can't see.
         :param dirty: how many changes this counts as.
         """
         keyspace = self.keyspace
@@ -221,7 +232,7 @@ class Database:
         if keyspace.on_modified:
             for modified in keyspace.on_modified:
                 modified(self, key)
-        if keyspace.on_event:
+        if keyspace.on_event and event is not None:
             self.notify(key, event, group)
         value = self.values.get(key)
         if not value and value is not None and type(value) is not bytearray and not _stays_empty(value):
