@@ -51,8 +51,8 @@ def pfadd(client: Client, key: bytes, *elements: bytes) -> Reply:
     "PFCOUNT key [key ...]",
     READONLY | MAY_REPLICATE,
     since="2.8.9",
-    complexity="O(1) with a very small average constant time when called with a single key. O(N) with N being "
-    "the number of keys, and much bigger constant times, when called with multiple keys.",
+    complexity="O(1) with a very small average constant time when called with a single key. O(N) with N "
+    "being the number of keys, and much bigger constant times, when called with multiple keys.",
     keys=[
         "RW access # RW because it may change the internal representation of the key, "
         "and propagate to replicas"
