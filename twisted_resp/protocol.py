@@ -28,9 +28,11 @@ from twisted_resp.errors import MAX_CLIENTS
 from twisted_resp.in_process import InProcessClient
 from twisted_resp.output import Output, output_for
 from twisted_resp.resp import (
+    BULK_HEADERS,
     BURSTS,
     NO_REPLY,
     OK,
+    SHORT,
     Push,
     Reply,
     RequestDecoder,
@@ -49,7 +51,7 @@ _HELD_LIMIT = 1024 * 1024
 # From this size on a bulk string is sent as it is, instead of being copied together with its neighbours.
 _LARGE = 16384
 # A batch with more pieces than this is sent before it is over.
-_MANY_PIECES = 4096
+_MANY_PIECES = 32768
 
 
 class RespProtocol(LineReceiver):
@@ -287,8 +289,8 @@ class RespProtocol(LineReceiver):
             done += 1
             reply = client.execute(client, args)
             kind = type(reply)
-            if kind is bytes and len(reply) < _LARGE and not client.reply_mode:
-                append(b"$%d\r\n%b\r\n" % (len(reply), reply))
+            if kind is bytes and len(reply) < SHORT and not client.reply_mode:
+                out += (BULK_HEADERS[len(reply)], reply, b"\r\n")
             elif reply is OK and not client.reply_mode:
                 append(b"+OK\r\n")
             elif kind is Deferred:

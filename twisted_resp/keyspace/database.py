@@ -20,7 +20,7 @@ from twisted_resp.values.limits import Limits
 if TYPE_CHECKING:
     from twisted_resp.keyspace.keyspace import Keyspace
 
-__all__ = ["Database", "Value", "type_name"]
+__all__ = ["Database", "Value", "as_string", "type_name"]
 
 #: A stored value: bytes or bytearray for a string, else an object of ``twisted_resp.values``.
 Value = Any
@@ -41,6 +41,16 @@ def type_name(value: Value) -> bytes:
         return b"string"
     name: bytes = value.type_name
     return name
+
+
+def as_string(value: Value) -> bytes:
+    """A string value as immutable bytes.
+
+    :raises CommandError: WRONGTYPE.
+    """
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    raise CommandError(WRONG_TYPE)
 
 
 class Database:
@@ -105,11 +115,7 @@ class Database:
         :raises CommandError: WRONGTYPE.
         """
         value = self.read(key)
-        if value is None or type(value) is bytes:
-            return value
-        if isinstance(value, (bytes, bytearray)):
-            return bytes(value)
-        raise CommandError(WRONG_TYPE)
+        return value if value is None or type(value) is bytes else as_string(value)
 
     def read_buffer(self, key: bytes) -> Union[bytes, bytearray, None]:
         """Look up a string to read a part of it: not copied, so neither to be kept nor changed.
