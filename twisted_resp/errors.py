@@ -10,6 +10,7 @@ from typing import Final, Union
 __all__ = [
     "CommandError",
     "ProtocolError",
+    "internal_error",
     "invalid_expire_time",
     "not_between",
     "unknown_command",
@@ -89,6 +90,11 @@ UNBLOCKED: Final = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
 def wrong_arity(full_name: bytes) -> CommandError:
     """The arity error; ``full_name`` as INFO writes it (``get``, ``client|list``)."""
     return CommandError(b"ERR wrong number of arguments for '%b' command" % full_name)
+
+
+def internal_error(full_name: bytes) -> CommandError:
+    """What a client hears where a handler failed in a way that no handler should."""
+    return CommandError(b"ERR internal error in '%b'; the server's log has the details" % full_name)
 
 
 def invalid_expire_time(full_name: bytes) -> CommandError:

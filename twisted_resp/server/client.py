@@ -184,6 +184,7 @@ class Client:
         timeout: float,
         retry: Callable[[], Reply],
         on_timeout: Reply = NULL_ARRAY,
+        kind: Optional[type] = None,
     ) -> Reply | Deferred[Reply]:
         """Park this client on keys: what a blocking command returns when there is nothing for it yet.
 
@@ -191,10 +192,11 @@ class Client:
         :param retry: called after each change of one of the keys; answers a reply, or ``NOT_READY``. It may
             raise CommandError.
         :param on_timeout: the reply when time is up, and at once where blocking is not allowed.
+        :param kind: the type of value that can end the wait; None lets any change of a key call ``retry``.
         """
         if not self.can_block:
             return on_timeout
-        return self.server.waiting.park(self, keys, timeout, retry, on_timeout)
+        return self.server.waiting.park(self, keys, timeout, retry, on_timeout, kind)
 
     # -- changes of state that several commands share
 

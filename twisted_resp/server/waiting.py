@@ -1,20 +1,26 @@
 """Parked clients: those whose blocking command waits for a key.
 
 A blocking command tries once; if there is nothing for it, it parks a Deferred on its keys here. A change of such a key
-(seen on the change seam) puts the key on a list of signals, and after the outermost command :meth:`WaitingRoom.serve`
-lets the waiters of each signalled key try again, first come, first served. The Deferred fires with the reply; a
-timeout (``clock.callLater``), CLIENT UNBLOCK or a lost connection end the wait as well. Nothing polls.
+(seen on the change seam) puts the key on a list of signals, in the order of the changes. After the outermost command
+:meth:`WaitingRoom.serve` goes through the signals and lets the waiters of each key try again, first come, first
+served. What a served client changes is signalled as well, behind what is there already, and its effects are told
+before the next one's turn. The Deferred fires with the reply; a timeout (``clock.callLater``), CLIENT UNBLOCK or a
+lost connection end the wait as well. Nothing polls.
+
+A waiter names the type of value that can serve it, and a key with another type, or none, does not wake it: its command
+would only fail, or find nothing. One that names no type (a consumer group may be gone) is woken by any change.
 """
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Callable, Final, Optional
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from twisted_resp.errors import UNBLOCKED, CommandError
+from twisted_resp.errors import UNBLOCKED, CommandError, internal_error
 from twisted_resp.keyspace.database import Database
 from twisted_resp.resp import Reply
 
@@ -37,22 +43,37 @@ NOT_READY: Final = _NotReady()
 class Parked:
     """One client's wait.
 
-    :ivar since: when it began (Unix time, ms).
+    :ivar command: the command that waits, as received; ``database`` is the one that it was sent to.
+    :ivar kind: the type of value that can serve it; None for any change, a deletion included.
+    :ivar since: when it began, and ``until`` when it ends at the latest (Unix time, ms).
+    :ivar seconds: time spent in trying again.
+    :ivar over: whether it has ended.
+    :ivar previous: another wait of the same client. Only a client within the process, which many may call through,
+        has several.
     """
 
-    __slots__ = ("client", "database", "deferred", "keys", "on_timeout", "retry", "since", "timeout_call", "until")
+    __slots__ = (
+        "client", "command", "database", "deferred", "keys", "kind", "on_timeout", "over", "previous", "retry", "seconds",
+        "since", "timeout_call", "until",
+    )  # fmt: skip
 
     def __init__(
-        self, client: Client, database: Database, keys: list[bytes], retry: Callable[[], Reply], on_timeout: Reply
+        self, client: Client, keys: list[bytes], retry: Callable[[], Reply], on_timeout: Reply, kind: Optional[type]
     ) -> None:
         self.client = client
-        self.database = database
-        self.keys = keys
+        self.command = client.current
+        self.database = client.db
+        # A key that is given twice is waited for once.
+        self.keys = list(dict.fromkeys(keys))
         self.retry = retry
         self.on_timeout = on_timeout
-        self.since = client.server.keyspace.now
+        self.kind = kind
+        self.since: int = client.server.keyspace.now
         self.until: Optional[int] = None
         self.timeout_call: Optional[IDelayedCall] = None
+        self.seconds = 0.0
+        self.over = False
+        self.previous = client.parked
         self.deferred: Deferred[Reply] = Deferred(self._cancelled)
 
     def _cancelled(self, deferred: Deferred[Reply]) -> None:
@@ -69,59 +90,84 @@ class WaitingRoom:
         #: For each key, its waiters in the order in which they came.
         self._waiters: dict[tuple[Database, bytes], dict[Parked, None]] = {}
         self._signalled: dict[tuple[Database, bytes], None] = {}
-        #: How many clients are parked (INFO's blocked_clients).
-        self.count = 0
+        self._count = 0
+        #: How many of them name no type.
+        self._indifferent = 0
 
     def __len__(self) -> int:
-        return self.count
+        """How many clients are parked (INFO's blocked_clients)."""
+        return self._count
 
     @property
     def keys(self) -> int:
         """How many keys somebody waits for (INFO's total_blocking_keys)."""
         return len(self._waiters)
 
+    @property
+    def keys_on_deletion(self) -> int:
+        """How many keys wake somebody when they are deleted (INFO's total_blocking_keys_on_nokey)."""
+        if not self._indifferent:
+            return 0
+        return sum(any(parked.kind is None for parked in waiters) for waiters in self._waiters.values())
+
+    def waiters(self, database: Database, key: bytes) -> int:
+        """How many clients wait for a key."""
+        return len(self._waiters.get((database, key), ()))
+
+    # -- coming and going
+
     def park(
-        self, client: Client, keys: list[bytes], timeout: float, retry: Callable[[], Reply], on_timeout: Reply
+        self,
+        client: Client,
+        keys: list[bytes],
+        timeout: float,
+        retry: Callable[[], Reply],
+        on_timeout: Reply,
+        kind: Optional[type] = None,
     ) -> Deferred[Reply]:
         """See :meth:`Client.wait_for`."""
-        database = client.db
-        parked = Parked(client, database, list(dict.fromkeys(keys)), retry, on_timeout)
+        parked = Parked(client, keys, retry, on_timeout, kind)
         keyspace = self._server.keyspace
-        if not self.count:
-            keyspace.on_modified.append(self._modified)
-            keyspace.on_swapped.append(self._swapped)
-        self.count += 1
+        if not self._count:
+            keyspace.on_modified = [*keyspace.on_modified, self._modified]
+            keyspace.on_flushed = [*keyspace.on_flushed, self._flushed]
+            keyspace.on_swapped = [*keyspace.on_swapped, self._swapped]
+        self._count += 1
+        self._indifferent += kind is None
         client.parked = parked
         for key in parked.keys:
-            self._waiters.setdefault((database, key), {})[parked] = None
+            self._waiters.setdefault((parked.database, key), {})[parked] = None
         if timeout > 0:
-            parked.until = keyspace.now + int(timeout * 1000)
+            parked.until = keyspace.now + round(timeout * 1000)
             parked.timeout_call = self._server.clock.callLater(timeout, self._timed_out, parked)
         return parked.deferred
 
     def leave(self, parked: Parked) -> None:
         """Forget a wait without a reply (the connection is lost)."""
-        client = parked.client
-        if client.parked is not parked:
+        if parked.over:
             return
-        client.parked = None
+        parked.over = True
+        _unlink(parked)
         if parked.timeout_call is not None and parked.timeout_call.active():
             parked.timeout_call.cancel()
         for key in parked.keys:
-            waiters = self._waiters.get((parked.database, key))
-            if waiters is not None:
-                waiters.pop(parked, None)
-                if not waiters:
-                    del self._waiters[parked.database, key]
-        self.count -= 1
-        if not self.count:
+            where = (parked.database, key)
+            waiters = self._waiters[where]
+            del waiters[parked]
+            if not waiters:
+                del self._waiters[where]
+        self._indifferent -= parked.kind is None
+        self._count -= 1
+        if not self._count:
+            # New lists: the keyspace may be going through the old ones.
             keyspace = self._server.keyspace
-            keyspace.on_modified.remove(self._modified)
-            keyspace.on_swapped.remove(self._swapped)
+            keyspace.on_modified = [listener for listener in keyspace.on_modified if listener != self._modified]
+            keyspace.on_flushed = [listener for listener in keyspace.on_flushed if listener != self._flushed]
+            keyspace.on_swapped = [listener for listener in keyspace.on_swapped if listener != self._swapped]
 
     def finish(self, parked: Parked, reply: Reply) -> None:
         """End a wait with a reply."""
-        if parked.client.parked is parked:
+        if not parked.over:
             self.leave(parked)
             parked.deferred.callback(reply)
 
@@ -136,54 +182,100 @@ class WaitingRoom:
     def end_all(self, reply: Reply) -> None:
         """End every wait with one reply."""
         for client in list(self._server.clients.values()):
-            if client.parked is not None:
+            while client.parked is not None:
                 self.finish(client.parked, reply)
 
-    def waiters(self, database: Database, key: bytes) -> int:
-        """How many clients wait for a key."""
-        return len(self._waiters.get((database, key), ()))
+    def _timed_out(self, parked: Parked) -> None:
+        self._server.run_timer(lambda: self.finish(parked, parked.on_timeout))
 
-    def serve(self) -> None:
-        """Let the waiters of every signalled key try again."""
-        while self._signalled:
-            where = next(iter(self._signalled))
-            del self._signalled[where]
-            for parked in list(self._waiters.get(where, ())):
-                if parked.client.parked is parked:
-                    self._retry(parked)
-
-    def _retry(self, parked: Parked) -> None:
-        client = parked.client
-        keyspace, effects = self._server.keyspace, self._server.effects
-        before = keyspace.dirty
-        # The command runs in the database it was sent to, though its client may have been moved by no one: a
-        # client that is parked sends nothing.
-        try:
-            reply = client.run_apart(parked.retry)
-        except CommandError as error:
-            reply = error
-        except Exception:
-            self.log.failure("a parked command failed")
-            reply = CommandError(b"ERR internal error")
-        if reply is NOT_READY:
-            effects.abandon()
-            return
-        if effects.active and keyspace.dirty != before:
-            effects.record(parked.database.index, client.current)
-        self.finish(parked, reply)
+    # -- signals
 
     def _modified(self, database: Database, key: bytes) -> None:
-        where = (database, key)
-        if where in self._waiters:
-            self._signalled[where] = None
-            self._server.pending = True
+        waiters = self._waiters.get((database, key))
+        if waiters is None:
+            return
+        kind = type(database.values.get(key))
+        for parked in waiters:
+            if parked.kind is kind or parked.kind is None:
+                self._signal((database, key))
+                return
+
+    def _flushed(self, database: Database) -> None:
+        if self._indifferent:
+            for where in self._waiters:
+                if where[0] is database:
+                    self._signal(where)
 
     def _swapped(self, first: Database, second: Database) -> None:
         # Every key that somebody waits for in either may be there now.
         for where in self._waiters:
             if where[0] is first or where[0] is second:
-                self._signalled[where] = None
-                self._server.pending = True
+                self._signal(where)
 
-    def _timed_out(self, parked: Parked) -> None:
-        self._server.run_timer(lambda: self.finish(parked, parked.on_timeout))
+    def _signal(self, where: tuple[Database, bytes]) -> None:
+        self._signalled[where] = None
+        self._server.pending = True
+
+    # -- service
+
+    def serve(self) -> None:
+        """Let the waiters of every signalled key try again, unless clients are paused."""
+        server = self._server
+        if not self._signalled or server.pause_until:
+            return
+        # A transaction may have taken its time.
+        server.keyspace.tick()
+        while self._signalled:
+            where = next(iter(self._signalled))
+            del self._signalled[where]
+            database, key = where
+            # Those who come to wait meanwhile have just looked at the key.
+            for parked in tuple(self._waiters.get(where, ())):
+                if parked.over:
+                    continue
+                # The look-up leaves no trace: a key that has expired is deleted when somebody asks for it.
+                value = None if database.is_past(key) else database.values.get(key)
+                if parked.kind is None or type(value) is parked.kind:
+                    self._retry(parked)
+                elif value is None and not self._indifferent:
+                    break
+
+    def _retry(self, parked: Parked) -> None:
+        client = parked.client
+        keyspace, effects = self._server.keyspace, self._server.effects
+        before = keyspace.dirty
+        # A client within the process may do other things while it waits.
+        current, client.current = client.current, parked.command
+        database, client.db = client.db, parked.database
+        start = perf_counter()
+        try:
+            reply = client.run_apart(parked.retry)
+        except CommandError as error:
+            reply = error
+        except Exception:
+            self.log.failure("{command} failed for {client}", command=parked.command[0], client=client)
+            reply = internal_error(parked.command[0].lower())
+        finally:
+            client.current = current
+            client.db = database
+        parked.seconds += perf_counter() - start
+        if effects.active:
+            if reply is not NOT_READY and keyspace.dirty != before:
+                effects.record(parked.database.index, parked.command)
+            else:
+                effects.abandon()
+            effects.flush()
+        if reply is not NOT_READY:
+            self.finish(parked, reply)
+
+
+def _unlink(parked: Parked) -> None:
+    client = parked.client
+    if client.parked is parked:
+        client.parked = parked.previous
+        return
+    later = client.parked
+    while later is not None and later.previous is not parked:
+        later = later.previous
+    if later is not None:
+        later.previous = parked.previous
