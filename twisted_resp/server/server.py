@@ -17,6 +17,7 @@ from twisted_resp.keyspace.keyspace import Keyspace
 from twisted_resp.resp import Reply
 from twisted_resp.server.channels import Channels
 from twisted_resp.server.client import Client
+from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
 from twisted_resp.server.notifications import Notifications
 from twisted_resp.server.statistics import CommandEntry, Statistics
@@ -94,7 +95,10 @@ class Server:
             "replica": (256 * 1024 * 1024, 64 * 1024 * 1024, 60),
             "pubsub": (32 * 1024 * 1024, 8 * 1024 * 1024, 60),
         }
+        self.configuration = Configuration(self)
         self.run_id = secrets.token_hex(20).encode()
+        #: What replicas know this history of changes by.
+        self.replication_id = secrets.token_hex(20).encode()
         self.pid = os.getpid()
         self.started: int = self.keyspace.now
         #: Set when something is to be done after the outermost command: see :meth:`settle`.
@@ -144,7 +148,7 @@ class Server:
         if self.clients.pop(client.id, None) is not None:
             self.statistics.input_bytes += client.total_input
             self.statistics.output_bytes += client.total_output
-        if client.parked is not None:
+        while client.parked is not None:
             self.waiting.leave(client.parked)
         if self.postponed:
             self.postponed = {gate: owner for gate, owner in self.postponed.items() if owner is not client}
@@ -250,6 +254,8 @@ class Server:
         self.pause_until = 0
         self.pause_all = False
         self.keyspace.hold_expiry = False
+        # For those whose keys were signalled during the pause.
+        self.pending = True
         postponed, self.postponed = self.postponed, {}
         for gate in postponed:
             self.resume(partial(gate.callback, None))

@@ -1,0 +1,263 @@
+"""The configuration of one server: what CONFIG GET and CONFIG SET, and whoever starts the server, read and change.
+
+The parameters are declared in :mod:`~twisted_resp.server.parameters`. Most of them are either an attribute of the
+living server or merely kept here. The few whose change has consequences beyond an assignment are found at the end of
+this file.
+
+CONFIG SET is all or nothing: every value is read first, then all are assigned, then the consequences follow, and where
+one fails the former values come back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted_resp.errors import SYNTAX, CommandError
+from twisted_resp.keyspace import lfu
+from twisted_resp.keyspace.keyspace import TOUCH_LFU, TOUCH_LRU
+from twisted_resp.server.parameters import HIDDEN, IMMUTABLE, PARAMETERS, PROTECTED, Parameter
+from twisted_resp.text.glob import compile_glob
+
+if TYPE_CHECKING:
+    from twisted_resp.server.client import Client
+    from twisted_resp.server.server import Server
+
+__all__ = ["Configuration"]
+
+_BY_NAME: Final[dict[bytes, Parameter]] = {
+    **{parameter.name: parameter for parameter in PARAMETERS},
+    **{parameter.alias: parameter for parameter in PARAMETERS if parameter.alias},
+}
+_PATTERN: Final = frozenset(b"*?[")
+_MOST_FILES_OF_OUR_OWN: Final = 32
+
+
+class Configuration:
+    """The parameters of one server.
+
+    ``configuration[b"maxmemory"]`` is the value of a parameter, in the form that its kind gives it (an int of bytes).
+    Assigning is for whoever starts the server, to tell what is so already: there are no checks and no consequences.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._kept: dict[bytes, Any] = {
+            parameter.name: parameter.default for parameter in PARAMETERS if not parameter.bound
+        }
+        self._kept[b"databases"] = len(server.keyspace.databases)
+
+    def __getitem__(self, name: bytes) -> Any:
+        return self._value(_BY_NAME[name])
+
+    def __setitem__(self, name: bytes, value: Any) -> None:
+        self._assign(_BY_NAME[name], value)
+
+    def matching(self, patterns: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        """Names and printed values, as CONFIG GET answers them.
+
+        :param patterns: globs, or names. What is named exactly may be hidden, and is answered as it was spelled.
+        """
+        found: dict[bytes, tuple[bytes, bytes]] = {}
+        for pattern in patterns:
+            if _PATTERN.isdisjoint(pattern):
+                parameter = _BY_NAME.get(pattern.lower())
+                if parameter is not None:
+                    found.setdefault(pattern.lower(), (pattern, self._printed(parameter)))
+                continue
+            matches = compile_glob(pattern, nocase=True)
+            for name, parameter in _BY_NAME.items():
+                if not parameter.flags & HIDDEN and name not in found and matches(name):
+                    found[name] = (name, self._printed(parameter))
+        return list(found.values())
+
+    def set(self, words: Sequence[bytes], client: Client) -> None:
+        """CONFIG SET: all of it, or nothing and an error.
+
+        :param words: names and values in turn.
+        :param client: who asks: some parameters are protected from clients on other machines.
+        :raises CommandError: in the words of Redis.
+        """
+        if len(words) % 2:
+            raise CommandError(SYNTAX)
+        chosen: dict[bytes, bytes] = {}
+        for name, text in zip(words[::2], words[1::2]):
+            canonical = name.lower()
+            parameter = _BY_NAME.get(canonical)
+            if parameter is None:
+                raise CommandError(b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % name)
+            if parameter.flags & IMMUTABLE:
+                raise _failed(name, "can't set immutable config")
+            if parameter.flags & PROTECTED and not self.allows(b"enable-protected-configs", client):
+                raise _failed(name, "can't set protected config")
+            if canonical in chosen:
+                raise _failed(name, "duplicate parameter")
+            chosen[canonical] = text
+        new: dict[bytes, Any] = {}
+        for name, text in chosen.items():
+            try:
+                new[name] = self._parsed(_BY_NAME[name], text)
+            except ValueError as error:
+                raise _failed(name, str(error)) from None
+        self._change(new)
+
+    def allows(self, parameter: bytes, client: Client) -> bool:
+        """Whether a protected action is allowed to a client.
+
+        :param parameter: one of ``enable-protected-configs``, ``enable-debug-command``, ``enable-module-command``.
+        """
+        allowed = self[parameter]
+        if allowed == b"local":
+            # No TCP peer has port 0: that is what unix sockets and clients within the process show.
+            return client.address.endswith(b":0") or client.address.startswith((b"127.", b"[::1]:", b"::1:"))
+        return bool(allowed == b"yes")
+
+    # -- within
+
+    def _value(self, parameter: Parameter) -> Any:
+        if parameter.bound:
+            return attrgetter(parameter.bound)(self._server)
+        return self._kept[parameter.name]
+
+    def _printed(self, parameter: Parameter) -> bytes:
+        return parameter.kind.format(self._value(parameter))
+
+    def _assign(self, parameter: Parameter, value: Any) -> None:
+        if parameter.bound:
+            path, _, attribute = parameter.bound.rpartition(".")
+            setattr(attrgetter(path)(self._server) if path else self._server, attribute, value)
+        else:
+            self._kept[parameter.name] = value
+
+    def _parsed(self, parameter: Parameter, text: bytes) -> Any:
+        value = parameter.kind.parse(text.split(b" ") if parameter.kind.many else [text])
+        if parameter.name in _ADJUSTMENTS:
+            value = _ADJUSTMENTS[parameter.name](self._server, value)
+        return value
+
+    def _change(self, new: Mapping[bytes, Any]) -> None:
+        old = {name: self[name] for name in new}
+        for name, value in new.items():
+            self._assign(_BY_NAME[name], value)
+        followed: list[bytes] = []
+        for name, value in new.items():
+            consequence = _CONSEQUENCES.get(_BY_NAME[name].name)
+            if consequence is None or value == old[name]:
+                continue
+            followed.append(name)
+            try:
+                consequence(self._server, value)
+            except ValueError as error:
+                for known, former in old.items():
+                    self._assign(_BY_NAME[known], former)
+                for known in followed[:-1]:
+                    _CONSEQUENCES[_BY_NAME[known].name](self._server, old[known])
+                raise _failed(name, str(error)) from None
+
+
+def _failed(name: bytes, reason: str) -> CommandError:
+    return CommandError(
+        b"ERR CONFIG SET failed (possibly related to argument '%b') - %b" % (name, reason.encode())
+    )
+
+
+# ------------------------------------------------ values that depend on what is there: checks and completions
+
+
+def _directory(server: Server, value: bytes) -> bytes:
+    # Redis changes the directory of its process. We share ours with an application.
+    path = os.path.join(server.directory, value)
+    try:
+        with os.scandir(path):
+            return os.path.abspath(path)
+    except OSError as error:
+        raise ValueError(error.strerror) from None
+
+
+def _output_limits(server: Server, value: dict[str, tuple[int, int, int]]) -> dict[str, tuple[int, int, int]]:
+    return {**server.output_limits, **value}
+
+
+def _hz(server: Server, value: int) -> int:
+    return min(max(value, 1), 500)
+
+
+_ADJUSTMENTS: Final[Mapping[bytes, Callable[[Server, Any], Any]]] = {
+    b"dir": _directory,
+    b"client-output-buffer-limit": _output_limits,
+    b"hz": _hz,
+}
+
+
+# ----------------------------------------------------------------------------------------------- consequences
+
+
+def _cannot_listen(server: Server, value: int) -> None:
+    # What listens belongs to whoever started the server.
+    raise ValueError("Unable to listen on this port. Check server logs.")
+
+
+def _cannot_bind(server: Server, value: object) -> None:
+    raise ValueError("Failed to bind to specified addresses.")
+
+
+def _cannot_defragment(server: Server, value: bool) -> None:
+    if value:
+        raise ValueError(
+            "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc "
+            "like the one shipped by default with the Redis source distribution"
+        )
+
+
+def _max_clients(server: Server, value: int) -> None:
+    """Raise the limit of open files, if that takes it."""
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
+    except ImportError:
+        return
+    needed = value + _MOST_FILES_OF_OUR_OWN
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    if soft == RLIM_INFINITY or needed <= soft:
+        return
+    try:
+        setrlimit(RLIMIT_NOFILE, (needed, hard if hard == RLIM_INFINITY else max(needed, hard)))
+    except (ValueError, OSError):
+        raise ValueError(
+            "The operating system is not able to handle the specified number of clients, try with "
+            f"{max(1, soft - _MOST_FILES_OF_OUR_OWN)}"
+        ) from None
+
+
+def _policy(server: Server, value: bytes) -> None:
+    """Choose what an access leaves behind: a time, or a count of how frequent accesses are."""
+    keyspace = server.keyspace
+    touching = TOUCH_LFU if value.endswith(b"-lfu") else TOUCH_LRU
+    if keyspace.touching == touching:
+        return
+    keyspace.touching = touching
+    # The one record can't be made of the other: everything starts as if it were new.
+    record = lfu.fresh(keyspace) if touching == TOUCH_LFU else keyspace.now
+    for database in keyspace.databases:
+        database.accessed = dict.fromkeys(database.accessed, record)
+
+
+def _events(server: Server, value: int) -> None:
+    server.notifications.configure(value)
+
+
+def _password(server: Server, value: bytes) -> None:
+    server.set_password(value)
+
+
+_CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
+    b"port": _cannot_listen,
+    b"tls-port": _cannot_listen,
+    b"bind": _cannot_bind,
+    b"activedefrag": _cannot_defragment,
+    b"maxclients": _max_clients,
+    b"maxmemory-policy": _policy,
+    b"notify-keyspace-events": _events,
+    b"requirepass": _password,
+}
