@@ -220,6 +220,7 @@ class RespProtocol(LineReceiver):
         size = len(data)
         while True:
             requests = decoder.feed(data)
+            decoded = len(requests)
             if requests:
                 self._incomplete_size = 0
                 self._requests = requests
@@ -233,7 +234,7 @@ class RespProtocol(LineReceiver):
                 self.line_mode = 1
                 LineReceiver.dataReceived(self, decoder.take_rest())
                 return
-            if decoder.authenticated or not requests:
+            if decoder.authenticated or not decoded:
                 break
             # A stranger's requests are decoded one at a time, for the first may make it a friend.
             decoder.authenticated = self.client is not None and self.client.authenticated
