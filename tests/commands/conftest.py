@@ -1,15 +1,30 @@
-"""A server within the test, on a clock that stands still until the test moves it."""
+"""A server within the test, on a clock that the test moves; alone or beside a redis-server."""
 
 from __future__ import annotations
 
-from typing import Any
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
+from itertools import count
+from typing import Any, BinaryIO
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
+from twisted_resp.in_process import as_argument
 from twisted_resp.keyspace.database import Database
+from twisted_resp.keyspace.events import GENERIC
+from twisted_resp.resp import encode
+from twisted_resp.server.client import Client
+from twisted_resp.values.hash import Hash
+from twisted_resp.values.list import List
+from twisted_resp.values.set import Set
+from twisted_resp.values.sorted_set import SortedSet
 
 
 class Engine:
@@ -18,9 +33,9 @@ class Engine:
     #: Unix time in seconds when a test begins.
     START = 1_700_000_000
 
-    def __init__(self) -> None:
+    def __init__(self, start: float = START) -> None:
         self.clock = Clock()
-        self.clock.advance(self.START)
+        self.clock.advance(start)
         self.factory = RespFactory(clock=self.clock, seed=1)
         self.server = self.factory.server
 
@@ -61,12 +76,144 @@ class Engine:
         return seen
 
 
+class Connection:
+    """A client that talks to an engine over the wire, but for the network."""
+
+    def __init__(self, engine: Engine, port: int = 50000) -> None:
+        self.transport = StringTransport(
+            IPv4Address("TCP", "127.0.0.1", 6379), IPv4Address("TCP", "127.0.0.1", port)
+        )
+        self._protocol: Any = engine.factory.buildProtocol(None)  # type: ignore[arg-type]
+        self._protocol.makeConnection(self.transport)
+        self.client: Client = self._protocol.client
+
+    def send(self, *requests: str | bytes) -> bytes:
+        """Send requests, each a line of words, in one go; return what has come back by then."""
+        data = b""
+        for request in requests:
+            words = request.split() if isinstance(request, bytes) else request.encode().split()
+            data += b"*%d\r\n" % len(words)
+            data += b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+        self._protocol.dataReceived(data)
+        return self.received()
+
+    def received(self) -> bytes:
+        """What has come since this was last asked for."""
+        data = self.transport.value()
+        self.transport.clear()
+        return data
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has ended the connection."""
+        return bool(self.transport.disconnecting)
+
+    def lose(self) -> None:
+        """The connection breaks."""
+        self._protocol.connectionLost()
+
+
+class SideBySide:
+    """Our engine and a redis-server, which are asked the same and should answer the same.
+
+    :param requests: where to write to redis-server, and ``replies`` where to read.
+    """
+
+    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
+        self._requests = requests
+        self._replies = replies
+        self.start()
+
+    def start(self) -> None:
+        """Begin with empty servers, whose clocks agree (but ours stands still then)."""
+        self._ask_theirs([b"FLUSHALL"])
+        self._ask_theirs([b"SELECT", b"0"])
+        self.engine = Engine(time.time())
+        self._client = Client(self.engine.server)
+
+    def ask(self, *args: object) -> tuple[Any, Any]:
+        """Run one command on both and return both replies, ours first.
+
+        They come as RESP2 has them: bytes (a status with ``+``, an error with ``-``), int, list or None.
+        """
+        words = [as_argument(arg) for arg in args]
+        server = self.engine.server
+        server.keyspace.tick()
+        ours = read_reply(BytesIO(encode(self._client.execute(self._client, words), 2)))
+        server.end_batch()
+        return ours, self._ask_theirs(words)
+
+    def check(self, *args: object) -> Any:
+        """Run one command on both, and return the reply on which they agree."""
+        ours, theirs = self.ask(*args)
+        assert ours == theirs, args
+        return ours
+
+    def put(self, key: bytes, kind: type, items: Sequence[Any]) -> None:
+        """Make a value of one of the classes on both sides, from elements, or pairs where it has them."""
+        if not items:
+            return
+        limits = self.engine.server.keyspace.limits
+        value: Any
+        if kind is List or kind is Set:
+            value = kind.of(limits, items)
+            command = [b"RPUSH" if kind is List else b"SADD", key, *items]
+        elif kind is SortedSet:
+            value = SortedSet.of(limits, items)
+            command = [
+                b"ZADD",
+                key,
+                *(word for member, score in items for word in (repr(score).encode(), member)),
+            ]
+        else:
+            value = Hash(limits)
+            command = [b"HSET", key, *(word for pair in items for word in pair)]
+            value.set_many(command[2:])
+        self.engine.database().store(key, value, b"test", GENERIC)
+        self._ask_theirs([b"DEL", key])
+        self._ask_theirs(command)
+
+    def _ask_theirs(self, words: Sequence[bytes]) -> Any:
+        request = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+        self._requests.write(b"*%d\r\n%b" % (len(words), request))
+        self._requests.flush()
+        return read_reply(self._replies)
+
+
+def read_reply(stream: BinaryIO) -> Any:
+    """Read one RESP2 reply."""
+    line = stream.readline()[:-2]
+    mark, rest = line[:1], line[1:]
+    if mark == b"$":
+        length = int(rest)
+        return None if length < 0 else stream.read(length + 2)[:-2]
+    if mark == b"*":
+        return None if rest == b"-1" else [read_reply(stream) for _ in range(int(rest))]
+    return int(rest) if mark == b":" else line
+
+
 @pytest.fixture
 def engine() -> Engine:
     return Engine()
+
+
+@pytest.fixture
+def connect(engine: Engine) -> Callable[[], Connection]:
+    """Opens connections to the engine, from ports 50000, 50001, ..."""
+    ports = count(50000)
+    return lambda: Connection(engine, next(ports))
 
 
 @pytest.fixture(scope="session")
 def engine_class() -> type[Engine]:
     """For tests which need several of them, as those with Hypothesis."""
     return Engine
+
+
+@pytest.fixture(scope="session")
+def side_by_side(redis_server: Any) -> Iterator[SideBySide]:
+    """Our engine beside a redis-server; call its ``start()`` first of all (in each example of Hypothesis)."""
+    with socket.create_connection((redis_server.host, redis_server.port), timeout=30) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connection.makefile("wb") as requests, connection.makefile("rb") as replies:
+            yield SideBySide(requests, replies)

@@ -5,6 +5,7 @@ https://redis.io/docs/latest/commands/sort/
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Callable, Final, Optional
 
@@ -41,6 +42,8 @@ _STORE_KEYS: Final = (
 )
 _BAD_SCORE: Final = b"ERR One or more scores can't be converted into double"
 
+# Below this a double is not normal any more, and C calls the number out of range.
+_SMALLEST: Final = sys.float_info.min
 _BLANKS: Final = b" \t\n\v\f\r"
 
 #: Finds what a pattern says of an element: None if there is no such key or field.
@@ -214,7 +217,7 @@ def _score(data: bytes) -> float:
     if not data:
         return 0.0
     score = parse_double(data.lstrip(_BLANKS) if data[0] in _BLANKS else data)
-    if score is None:
+    if score is None or 0.0 < abs(score) < _SMALLEST:
         raise CommandError(_BAD_SCORE)
     return score
 
