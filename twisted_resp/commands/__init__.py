@@ -8,6 +8,7 @@ __all__ = ["load_all"]
 
 _GROUPS = (
     "bitmaps",
+    "blocking_lists",
     "client_commands",
     "configuration",
     "connection",
@@ -16,10 +17,14 @@ _GROUPS = (
     "expiration",
     "generic",
     "hyperloglog",
+    "lists",
+    "info",
     "pubsub",
     "scanning",
     "server",
     "sorting",
+    "stream_reading",
+    "streams",
     "string_parts",
     "strings",
     "transactions",
