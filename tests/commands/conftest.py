@@ -11,16 +11,13 @@ from typing import Any, BinaryIO
 
 import pytest
 from twisted.internet.address import IPv4Address
-from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.internet.testing import StringTransport
 
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
 from twisted_resp.in_process import as_argument
 from twisted_resp.keyspace.database import Database
-from twisted_resp.server.client import Client
 from twisted_resp.keyspace.events import GENERIC
 from twisted_resp.resp import encode
 from twisted_resp.server.client import Client
@@ -195,53 +192,9 @@ def read_reply(stream: BinaryIO) -> Any:
     return int(rest) if mark == b":" else line
 
 
-class Connection:
-    """A client that talks to an engine over the wire, but for the network."""
-
-    def __init__(self, engine: Engine, port: int = 50000) -> None:
-        self.transport = StringTransport(
-            IPv4Address("TCP", "127.0.0.1", 6379), IPv4Address("TCP", "127.0.0.1", port)
-        )
-        self._protocol: Any = engine.factory.buildProtocol(None)  # type: ignore[arg-type]
-        self._protocol.makeConnection(self.transport)
-        self.client: Client = self._protocol.client
-
-    def send(self, *requests: str | bytes) -> bytes:
-        """Send requests, each a line of words, in one go; return what has come back by then."""
-        data = b""
-        for request in requests:
-            words = request.split() if isinstance(request, bytes) else request.encode().split()
-            data += b"*%d\r\n" % len(words)
-            data += b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
-        self._protocol.dataReceived(data)
-        return self.received()
-
-    def received(self) -> bytes:
-        """What has come since this was last asked for."""
-        data = self.transport.value()
-        self.transport.clear()
-        return data
-
-    @property
-    def closed(self) -> bool:
-        """Whether the server has ended the connection."""
-        return bool(self.transport.disconnecting)
-
-    def lose(self) -> None:
-        """The connection breaks."""
-        self._protocol.connectionLost()
-
-
 @pytest.fixture
 def engine() -> Engine:
     return Engine()
-
-
-@pytest.fixture
-def connect(engine: Engine) -> Callable[[], Connection]:
-    """Opens connections to the engine, from ports 50000, 50001, ..."""
-    ports = count(50000)
-    return lambda: Connection(engine, next(ports))
 
 
 @pytest.fixture
