@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted_resp.commands.helping import help_reply
+from twisted_resp.commands.info import entries
 from twisted_resp.commands.table import ADMIN, LOADING, NOSCRIPT, STALE, command, container
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import OK, Map, Reply
@@ -46,13 +47,14 @@ def config_set(client: Client, *words: bytes) -> Reply:
 def config_resetstat(client: Client) -> Reply:
     """Resets the server's statistics."""
     server = client.server
-    server.statistics.reset()
-    for entry in server.commands.values():
+    statistics, keyspace = server.statistics, server.keyspace
+    statistics.reset()
+    # Traffic is counted by the clients until they go: what they have counted so far is not to be in the sum.
+    statistics.input_bytes = -sum(one.total_input for one in server.clients.values())
+    statistics.output_bytes = -sum(one.total_output for one in server.clients.values())
+    for entry in entries(server):
         entry.reset()
-        for subentry in (entry.subcommands or {}).values():
-            subentry.reset()
-    keyspace = server.keyspace
-    keyspace.hits = keyspace.misses = keyspace.expired = keyspace.evicted = 0
+    keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_fields = keyspace.evicted = 0
     return OK
 
 

@@ -1,7 +1,7 @@
 """DEBUG, of the server group: what Redis' own test suite and curious people ask for.
 
-What has no meaning here (dictionaries that are resized, a cron that is paused) is accepted where it changes nothing
-that a client could see, and left out where it would promise something.
+What has no meaning here (dictionaries that are resized, a cron that is paused) is accepted where it changes
+nothing that a client could see, and left out where it would promise something.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def debug(client: Client, subcommand: bytes, *args: bytes) -> Reply:
     """A container for debugging commands."""
     if not client.server.configuration.allows(b"enable-debug-command", client):
         raise CommandError(
-            b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it '
-            b"from a local connection, otherwise you need to set this option in the configuration file, and then "
-            b"restart the server."
+            b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run '
+            b"it from a local connection, otherwise you need to set this option in the configuration file, and "
+            b"then restart the server."
         )
     least, most, handler = _SUBCOMMANDS.get(subcommand.lower(), (1, 0, _unknown))
     if not least <= len(args) <= most:
@@ -75,8 +75,9 @@ def _as_atoi(text: bytes) -> int:
 def _sleep(client: Client, seconds: bytes) -> Reply:
     """Block the whole server for a while, as Redis does.
 
-    Under a clock that somebody else advances no time passes here, so there is nothing to wait for: a test that drives
-    the clock would only lose real time, and moving its clock under its feet would fire timers inside this command.
+    Under a clock that somebody else advances no time passes here, so there is nothing to wait for: a test that
+    drives the clock would only lose real time, and moving its clock under its feet would fire timers inside this
+    command.
     """
     server = client.server
     if IReactorCore.providedBy(server.clock):
@@ -192,17 +193,15 @@ def _quicklist(client: Client, key: bytes, full: bytes = b"0") -> Reply:
     value = client.db.peek(key)
     if value is None:
         raise CommandError(errors.NO_SUCH_KEY)
-    if _encoding(value) != b"quicklist":
+    if not isinstance(value, List) or value.encoding != b"quicklist":
         raise CommandError(b"ERR Not a quicklist encoded object.")
-    nodes = value.nodes()
-    for number, (plain, elements) in enumerate(nodes):
-        shown = elements if _as_atoi(full) else len(elements)
+    for number, (plain, elements) in enumerate(value.nodes()):
         _log.info(
-            "DEBUG QUICKLIST {key}, node {number}: {plain} {shown}",
+            "DEBUG QUICKLIST {key}, node {number}, {kind}: {shown}",
             key=key,
             number=number,
-            plain=plain,
-            shown=shown,
+            kind="plain" if plain else "packed",
+            shown=elements if _as_atoi(full) else len(elements),
         )
     return Status(b"Quicklist structure printed on stdout")
 
@@ -214,7 +213,8 @@ def _populate(client: Client, count: bytes, prefix: bytes = b"key", size: bytes 
             raise CommandError(errors.NOT_AN_INTEGER)
         if number < 0:
             raise CommandError(errors.MUST_BE_POSITIVE)
-    assert keys is not None and length is not None
+    assert keys is not None
+    assert length is not None
     database = client.db
     for index in range(keys):
         key = b"%b:%d" % (prefix, index)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from twisted_resp import errors
 from twisted_resp.commands.table import (
-    ADMIN,
-    ALLOW_BUSY,
-    BLOCKING,
     FAST,
     LOADING,
-    NO_ASYNC_LOADING,
-    NO_MULTI,
     NOSCRIPT,
     READONLY,
     SENTINEL,
@@ -19,7 +14,7 @@ from twisted_resp.commands.table import (
     command,
 )
 from twisted_resp.errors import CommandError
-from twisted_resp.resp import NO_REPLY, OK, Reply, Verbatim
+from twisted_resp.resp import OK, Reply, Verbatim
 from twisted_resp.server.client import Client
 from twisted_resp.server.server import REDIS_VERSION
 from twisted_resp.text.integers import parse_integer

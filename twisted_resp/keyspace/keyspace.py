@@ -53,6 +53,8 @@ class Keyspace:
         self.hits = 0
         self.misses = 0
         self.expired = 0
+        #: Fields of hashes that expired (INFO's expired_subkeys).
+        self.expired_fields = 0
         self.evicted = 0
         self.lfu_log_factor = 10
         self.lfu_decay_time = 1

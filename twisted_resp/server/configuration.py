@@ -1,11 +1,11 @@
-"""The configuration of one server: what CONFIG GET and CONFIG SET, and whoever starts the server, read and change.
+"""The configuration of one server: what CONFIG GET and CONFIG SET, and whoever starts it, read and change.
 
-The parameters are declared in :mod:`~twisted_resp.server.parameters`. Most of them are either an attribute of the
-living server or merely kept here. The few whose change has consequences beyond an assignment are found at the end of
-this file.
+The parameters are declared in :mod:`~twisted_resp.server.parameters`. Most of them are either an attribute of
+the living server or merely kept here. The few whose change has consequences beyond an assignment are found at
+the end of this file.
 
-CONFIG SET is all or nothing: every value is read first, then all are assigned, then the consequences follow, and where
-one fails the former values come back.
+CONFIG SET is all or nothing: every value is read first, then all are assigned, then the consequences follow,
+and where one fails the former values come back.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ _MOST_FILES_OF_OUR_OWN: Final = 32
 class Configuration:
     """The parameters of one server.
 
-    ``configuration[b"maxmemory"]`` is the value of a parameter, in the form that its kind gives it (an int of bytes).
-    Assigning is for whoever starts the server, to tell what is so already: there are no checks and no consequences.
+    ``configuration[b"maxmemory"]`` is the value of a parameter, in the form that its kind gives it (an int of
+    bytes). Assigning is for whoever starts the server, to tell what is so already: there are no checks and no
+    consequences.
     """
 
     def __init__(self, server: Server) -> None:
@@ -58,7 +59,8 @@ class Configuration:
     def matching(self, patterns: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         """Names and printed values, as CONFIG GET answers them.
 
-        :param patterns: globs, or names. What is named exactly may be hidden, and is answered as it was spelled.
+        :param patterns: globs, or names. What is named exactly may be hidden, and is answered as it was
+            spelled.
         """
         found: dict[bytes, tuple[bytes, bytes]] = {}
         for pattern in patterns:
@@ -106,7 +108,8 @@ class Configuration:
     def allows(self, parameter: bytes, client: Client) -> bool:
         """Whether a protected action is allowed to a client.
 
-        :param parameter: one of ``enable-protected-configs``, ``enable-debug-command``, ``enable-module-command``.
+        :param parameter: one of ``enable-protected-configs``, ``enable-debug-command`` and
+            ``enable-module-command``.
         """
         allowed = self[parameter]
         if allowed == b"local":
@@ -206,8 +209,8 @@ def _cannot_bind(server: Server, value: object) -> None:
 def _cannot_defragment(server: Server, value: bool) -> None:
     if value:
         raise ValueError(
-            "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc "
-            "like the one shipped by default with the Redis source distribution"
+            "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified "
+            "Jemalloc like the one shipped by default with the Redis source distribution"
         )
 
 

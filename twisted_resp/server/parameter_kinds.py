@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Optional, Protocol
+from typing import Any, Final, Protocol
 
 from twisted_resp.keyspace.events import flags_from_letters, letters_from_flags
 from twisted_resp.text.floats import parse_double
@@ -17,8 +17,8 @@ from twisted_resp.text.integers import INT64_MAX, parse_integer, parse_octal
 from twisted_resp.text.memory_sizes import as_signed, parse_memory_size, parse_memory_size_or_percent
 
 __all__ = [
-    "Choice", "Events", "FileName", "Flag", "Hostname", "Kind", "Memory", "Number", "Octal", "OomScores", "OutputLimits",
-    "Percentiles", "SavePoints", "Several", "Text", "Words",
+    "Choice", "Events", "FileName", "Flag", "Hostname", "Kind", "Memory", "Number", "Octal", "OomScores",
+    "OutputLimits", "Percentiles", "SavePoints", "Several", "Text", "Words",
 ]  # fmt: skip
 
 _WRONG_COUNT: Final = "wrong number of arguments"
@@ -135,7 +135,7 @@ class Text:
 
     many = False
 
-    def __init__(self, check: Optional[Callable[[bytes], None]] = None) -> None:
+    def __init__(self, check: Callable[[bytes], None] | None = None) -> None:
         self._check = check
 
     def parse(self, words: Sequence[bytes]) -> bytes:
@@ -184,7 +184,7 @@ class Choice:
 
     many = False
 
-    def __init__(self, words: Sequence[bytes], synonyms: Optional[Mapping[bytes, bytes]] = None) -> None:
+    def __init__(self, words: Sequence[bytes], synonyms: Mapping[bytes, bytes] | None = None) -> None:
         self._words = {word: word for word in words}
         self._words.update(synonyms or {})
 
@@ -370,7 +370,7 @@ def _trimmed(value: float) -> bytes:
     return (b"%f" % value).rstrip(b"0").rstrip(b".")
 
 
-def _as_strtoll(word: bytes) -> Optional[int]:
+def _as_strtoll(word: bytes) -> int | None:
     """Read an integer as C's ``strtoll`` followed by a check that nothing is left: no digits are 0."""
     if not word:
         return 0

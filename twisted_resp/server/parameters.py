@@ -1,10 +1,10 @@
 """The table of Redis' configuration parameters: names, kinds, defaults, and what each is bound to.
 
-A parameter that is *bound* is an attribute of the living server, named by its path from ``Server``: CONFIG SET assigns
-to it, and whoever looks at the attribute acts accordingly at once. A parameter that is not bound is kept by
-:class:`~twisted_resp.server.configuration.Configuration` and answered; where it has consequences nevertheless,
-``configuration.py`` applies them. Defaults are those of Redis 7.4, but for ``enable-debug-command`` and
-``enable-protected-configs``, which local clients may use here without being asked.
+A parameter that is *bound* is an attribute of the living server, named by its path from ``Server``: CONFIG SET
+assigns to it, and whoever looks at the attribute acts accordingly at once. A parameter that is not bound is kept
+by :class:`~twisted_resp.server.configuration.Configuration` and answered; where it has consequences all the same,
+``configuration.py`` sees to them. Defaults are those of Redis 7.4, but for ``enable-debug-command`` and
+``enable-protected-configs``: both are allowed to local clients here.
 https://redis.io/docs/latest/operate/oss_and_stack/management/config/
 """
 
@@ -218,8 +218,8 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     _choice(
         "maxmemory-policy",
         b"noeviction",
-        (b"volatile-lru", b"volatile-lfu", b"volatile-random", b"volatile-ttl", b"allkeys-lru", b"allkeys-lfu",
-         b"allkeys-random", b"noeviction"),
+        (b"volatile-lru", b"volatile-lfu", b"volatile-random", b"volatile-ttl",
+         b"allkeys-lru", b"allkeys-lfu", b"allkeys-random", b"noeviction"),
     ),
     _number("maxmemory-samples", 5, 1, 64),
     _number("maxmemory-eviction-tenacity", 10, 0, 100),

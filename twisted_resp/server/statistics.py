@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Callable, Optional
 
-__all__ = ["CommandEntry", "Statistics"]
+__all__ = ["CommandEntry", "Rate", "Statistics"]
 
 
 class CommandEntry:
@@ -42,14 +42,48 @@ class CommandEntry:
         self.histogram: Any = None
 
 
+class Rate:
+    """How fast a counter grows: the mean since the last look at it.
+
+    Nothing samples the counter meanwhile, so an idle server sleeps; who looks every five seconds sees what the
+    last five seconds were like.
+    """
+
+    # A look that comes sooner (ms) gets the answer of the one before.
+    _SHORTEST = 100
+
+    def __init__(self) -> None:
+        self._since: int | None = None
+        self._total = 0
+        self._rate = 0.0
+
+    def sample(self, now: int, total: int) -> float:
+        """The rate a second.
+
+        :param now: Unix time in milliseconds.
+        :param total: what the counter says now.
+        """
+        if self._since is None:
+            self._since, self._total = now, total
+        elif now - self._since >= self._SHORTEST:
+            self._rate = max(0, total - self._total) * 1000 / (now - self._since)
+            self._since, self._total = now, total
+        return self._rate
+
+
 class Statistics:
     """Counters of one server. Keyspace hits and the like are counted by the keyspace itself."""
 
     def __init__(self) -> None:
+        #: The most memory that INFO has seen in use (bytes).
+        self.peak_memory = 0
         self.reset()
 
     def reset(self) -> None:
         """Start counting anew (CONFIG RESETSTAT)."""
+        self.command_rate = Rate()
+        self.input_rate = Rate()
+        self.output_rate = Rate()
         self.connections_received = 0
         self.rejected_connections = 0
         self.commands_processed = 0

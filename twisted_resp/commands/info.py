@@ -1,0 +1,379 @@
+"""INFO, of the server group: https://redis.io/docs/latest/commands/info/
+
+A section is a function that answers its fields, in Redis' order and by Redis' names. What has no counterpart in
+this server (an allocator's arenas, threads for I/O) is reported as what it amounts to here: none.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Final, Union
+
+from twisted_resp import __version__
+from twisted_resp.commands.table import LOADING, SENTINEL, STALE, command
+from twisted_resp.resp import Reply, Verbatim
+from twisted_resp.server.client import Client
+from twisted_resp.server.server import LOADING as IS_LOADING
+from twisted_resp.server.server import REDIS_VERSION, Server
+from twisted_resp.server.statistics import CommandEntry
+from twisted_resp.text.memory_sizes import format_memory_size
+
+try:
+    import resource
+except ImportError:  # there is none on Windows
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["entries"]
+
+GROUP = "server"
+
+Field = tuple[str, Union[int, str, bytes]]
+
+# avg_ttl is the mean of so many expiries: reading all would take as long as there are keys.
+_TTL_SAMPLES: Final = 1000
+_UNSAFE: Final = bytes.maketrans(b"#:\r\n", b"____")
+
+
+@command(
+    "INFO [section [section ...]]",
+    LOADING | STALE | SENTINEL,
+    since="1.0.0",
+    complexity="O(1)",
+    acl=["dangerous"],
+    tips=["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+    history=[("7.0.0", "Added support for taking multiple section arguments.")],
+)
+def info(client: Client, *sections: bytes) -> Reply:
+    """Returns information and statistics about the server."""
+    wanted = {section.lower() for section in sections} or {b"default"}
+    if wanted & {b"all", b"everything"}:
+        wanted.update(_SECTIONS)
+    elif b"default" in wanted:
+        wanted.update(_DEFAULT)
+    if b"module_list" in wanted:
+        wanted.add(b"modules")
+    parts = []
+    for name, (title, section) in _SECTIONS.items():
+        if name in wanted:
+            lines = [b"# %b\r\n" % title]
+            lines += [
+                b"%b:%b\r\n" % (field.encode(), _printed(value)) for field, value in section(client.server)
+            ]
+            parts.append(b"".join(lines))
+    return Verbatim(b"txt", b"\r\n".join(parts))
+
+
+def _printed(value: int | str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def entries(server: Server) -> Iterator[CommandEntry]:
+    """Every command and subcommand of a server once, containers before their contents."""
+    for name, entry in server.commands.items():
+        if name == entry.full_name:  # it is there in other spellings, too
+            yield entry
+            if entry.subcommands:
+                yield from entry.subcommands.values()
+
+
+# ------------------------------------------------------------------------------------------------- sections
+
+
+def _server(server: Server) -> Iterable[Field]:
+    configuration = server.configuration
+    uptime = (server.now_ms - server.started) // 1000
+    hz = configuration[b"hz"]
+    yield "redis_version", REDIS_VERSION
+    yield "redis_git_sha1", "00000000"
+    yield "redis_git_dirty", 0
+    yield "redis_build_id", 0
+    yield "redis_mode", "standalone"
+    yield "twisted_resp_version", __version__
+    yield "python_version", platform.python_version()
+    yield "python_implementation", platform.python_implementation()
+    yield "os", f"{platform.system()} {platform.release()} {platform.machine()}"
+    yield "arch_bits", 64 if sys.maxsize > 2**32 else 32
+    yield "monotonic_clock", "POSIX clock_gettime"
+    yield "multiplexing_api", type(server.clock).__name__.lower().replace("reactor", "") or "reactor"
+    yield "process_id", server.pid
+    yield "process_supervised", "no"
+    yield "run_id", server.run_id
+    yield "tcp_port", configuration[b"port"]
+    yield "server_time_usec", int(server.clock.seconds() * 1_000_000)
+    yield "uptime_in_seconds", uptime
+    yield "uptime_in_days", uptime // 86400
+    yield "hz", hz
+    yield "configured_hz", hz
+    yield "lru_clock", server.now_ms // 1000 & 0xFFFFFF
+    yield "executable", sys.executable
+    yield "config_file", ""
+    yield "io_threads_active", 0
+
+
+def _clients(server: Server) -> Iterable[Field]:
+    clients = server.clients.values()
+    yield "connected_clients", len(clients)
+    yield "cluster_connections", 0
+    yield "maxclients", server.max_clients
+    yield "client_recent_max_input_buffer", max((client.query_size() for client in clients), default=0)
+    yield "client_recent_max_output_buffer", max((client.output_size() for client in clients), default=0)
+    yield "blocked_clients", server.blocked_clients
+    yield "tracking_clients", sum(client.tracking is not None for client in clients)
+    yield "pubsub_clients", sum(client.subscriptions > 0 for client in clients)
+    yield "watching_clients", sum(bool(client.watched) for client in clients)
+    yield "clients_in_timeout_table", sum(_has_timeout(client) for client in clients)
+    yield "total_watched_keys", server.watching.keys
+    yield "total_blocking_keys", server.waiting.keys
+    yield "total_blocking_keys_on_nokey", server.waiting.keys_on_deletion
+
+
+def _has_timeout(client: Client) -> bool:
+    return client.parked is not None and client.parked.timeout_call is not None
+
+
+def _memory(server: Server) -> Iterable[Field]:
+    used = _resident_memory()
+    peak = server.statistics.peak_memory = max(server.statistics.peak_memory, used)
+    total = _total_memory()
+    limit = server.configuration[b"maxmemory"]
+    yield "used_memory", used
+    yield "used_memory_human", format_memory_size(used)
+    yield "used_memory_rss", used
+    yield "used_memory_rss_human", format_memory_size(used)
+    yield "used_memory_peak", peak
+    yield "used_memory_peak_human", format_memory_size(peak)
+    yield "used_memory_peak_perc", _percent(used, peak)
+    yield "used_memory_overhead", 0
+    yield "used_memory_startup", 0
+    yield "used_memory_dataset", used
+    yield "used_memory_dataset_perc", "100.00%"
+    yield "allocator_allocated", used
+    yield "allocator_active", used
+    yield "allocator_resident", used
+    yield "allocator_muzzy", 0
+    yield "total_system_memory", total
+    yield "total_system_memory_human", format_memory_size(total)
+    for name in ("used_memory_lua", "used_memory_vm_eval"):
+        yield name, 0
+    yield "used_memory_lua_human", "0B"
+    for name in ("used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions",
+                 "number_of_libraries", "used_memory_vm_functions", "used_memory_vm_total"):  # fmt: skip
+        yield name, 0
+    yield "used_memory_vm_total_human", "0B"
+    yield "used_memory_functions", 0
+    yield "used_memory_scripts", 0
+    yield "used_memory_scripts_human", "0B"
+    yield "maxmemory", limit
+    yield "maxmemory_human", format_memory_size(limit)
+    yield "maxmemory_policy", server.configuration[b"maxmemory-policy"]
+    for name in ("allocator_frag", "allocator_rss", "rss_overhead", "mem_fragmentation"):
+        yield f"{name}_ratio", "1.00"
+        yield f"{name}_bytes", 0
+    for name in ("mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
+                 "mem_clients_slaves"):  # fmt: skip
+        yield name, 0
+    clients = server.clients.values()
+    yield "mem_clients_normal", sum(client.query_size() + client.output_size() for client in clients)
+    yield "mem_cluster_links", 0
+    yield "mem_aof_buffer", 0
+    yield "mem_allocator", "libc"
+    for name in ("mem_overhead_db_hashtable_rehashing", "active_defrag_running", "lazyfree_pending_objects",
+                 "lazyfreed_objects"):  # fmt: skip
+        yield name, 0
+
+
+def _persistence(server: Server) -> Iterable[Field]:
+    yield "loading", int(bool(server.attention & IS_LOADING))
+    yield "async_loading", 0
+    for name in ("current_cow_peak", "current_cow_size", "current_cow_size_age"):
+        yield name, 0
+    yield "current_fork_perc", "0.00"
+    yield "current_save_keys_processed", 0
+    yield "current_save_keys_total", 0
+    yield "rdb_changes_since_last_save", server.keyspace.dirty
+    yield "rdb_bgsave_in_progress", 0
+    yield "rdb_last_save_time", server.started // 1000
+    yield "rdb_last_bgsave_status", "ok"
+    yield "rdb_last_bgsave_time_sec", -1
+    yield "rdb_current_bgsave_time_sec", -1
+    for name in ("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded",
+                 "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"):  # fmt: skip
+        yield name, 0
+    yield "aof_last_rewrite_time_sec", -1
+    yield "aof_current_rewrite_time_sec", -1
+    yield "aof_last_bgrewrite_status", "ok"
+    yield "aof_rewrites", 0
+    yield "aof_rewrites_consecutive_failures", 0
+    yield "aof_last_write_status", "ok"
+    for name in ("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"):
+        yield name, 0
+
+
+def _stats(server: Server) -> Iterable[Field]:
+    statistics, keyspace, channels = server.statistics, server.keyspace, server.channels
+    commands = sum(entry.calls for entry in entries(server))
+    received = statistics.input_bytes + sum(client.total_input for client in server.clients.values())
+    sent = statistics.output_bytes + sum(client.total_output for client in server.clients.values())
+    now = server.now_ms
+    yield "total_connections_received", statistics.connections_received
+    yield "total_commands_processed", commands
+    yield "instantaneous_ops_per_sec", round(statistics.command_rate.sample(now, commands))
+    yield "total_net_input_bytes", received
+    yield "total_net_output_bytes", sent
+    yield "total_net_repl_input_bytes", 0
+    yield "total_net_repl_output_bytes", 0
+    yield "instantaneous_input_kbps", f"{statistics.input_rate.sample(now, received) / 1024:.2f}"
+    yield "instantaneous_output_kbps", f"{statistics.output_rate.sample(now, sent) / 1024:.2f}"
+    yield "instantaneous_input_repl_kbps", "0.00"
+    yield "instantaneous_output_repl_kbps", "0.00"
+    yield "rejected_connections", statistics.rejected_connections
+    for name in ("sync_full", "sync_partial_ok", "sync_partial_err"):
+        yield name, 0
+    yield "expired_subkeys", keyspace.expired_fields
+    yield "expired_keys", keyspace.expired
+    yield "expired_stale_perc", "0.00"
+    yield "expired_time_cap_reached_count", 0
+    yield "expire_cycle_cpu_milliseconds", 0
+    yield "evicted_keys", keyspace.evicted
+    for name in ("evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
+                 "current_eviction_exceeded_time"):  # fmt: skip
+        yield name, 0
+    yield "keyspace_hits", keyspace.hits
+    yield "keyspace_misses", keyspace.misses
+    yield "pubsub_channels", len(channels.channels)
+    yield "pubsub_patterns", len(channels.patterns)
+    yield "pubsubshard_channels", len(channels.shard_channels)
+    for name in ("latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
+                 "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
+                 "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
+                 "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
+                 "unexpected_error_replies"):  # fmt: skip
+        yield name, 0
+    yield "total_error_replies", statistics.error_replies
+    yield "dump_payload_sanitizations", 0
+    yield "client_query_buffer_limit_disconnections", statistics.query_buffer_limit_disconnections
+    yield "client_output_buffer_limit_disconnections", statistics.output_buffer_limit_disconnections
+    yield "eventloop_duration_cmd_sum", int(sum(entry.seconds for entry in entries(server)) * 1_000_000)
+
+
+def _replication(server: Server) -> Iterable[Field]:
+    yield "role", "master"
+    yield "connected_slaves", 0
+    yield "master_failover_state", "no-failover"
+    yield "master_replid", server.replication_id
+    yield "master_replid2", "0" * 40
+    yield "master_repl_offset", 0
+    yield "second_repl_offset", -1
+    yield "repl_backlog_active", 0
+    yield "repl_backlog_size", server.configuration[b"repl-backlog-size"]
+    yield "repl_backlog_first_byte_offset", 0
+    yield "repl_backlog_histlen", 0
+
+
+def _cpu(server: Server) -> Iterable[Field]:
+    if resource is None:
+        user, system = os.times()[:2]
+        yield "used_cpu_sys", f"{system:.6f}"
+        yield "used_cpu_user", f"{user:.6f}"
+        return
+    whoms = [("", resource.RUSAGE_SELF), ("_children", resource.RUSAGE_CHILDREN)]
+    if hasattr(resource, "RUSAGE_THREAD"):
+        whoms.append(("_main_thread", resource.RUSAGE_THREAD))
+    for suffix, whom in whoms:
+        usage = resource.getrusage(whom)
+        yield f"used_cpu_sys{suffix}", f"{usage.ru_stime:.6f}"
+        yield f"used_cpu_user{suffix}", f"{usage.ru_utime:.6f}"
+
+
+def _modules(server: Server) -> Iterable[Field]:
+    return ()
+
+
+def _commandstats(server: Server) -> Iterable[Field]:
+    for entry in entries(server):
+        calls = entry.calls
+        if calls or entry.failed or entry.rejected:
+            microseconds = int(entry.seconds * 1_000_000)
+            yield (
+                f"cmdstat_{_safe(entry.full_name)}",
+                f"calls={calls},usec={microseconds},usec_per_call={microseconds / calls if calls else 0:.2f},"
+                f"rejected_calls={entry.rejected},failed_calls={entry.failed}",
+            )
+
+
+def _errorstats(server: Server) -> Iterable[Field]:
+    for code, count in sorted(server.statistics.errors.items()):
+        yield f"errorstat_{_safe(code)}", f"count={count}"
+
+
+def _latencystats(server: Server) -> Iterable[Field]:
+    return ()
+
+
+def _safe(name: bytes) -> str:
+    return name.translate(_UNSAFE).decode("utf-8", "surrogateescape")
+
+
+def _cluster(server: Server) -> Iterable[Field]:
+    yield "cluster_enabled", 0
+
+
+def _keyspace(server: Server) -> Iterable[Field]:
+    now = server.now_ms
+    for database in server.keyspace.databases:
+        if len(database):
+            times = list(islice(database.expires.values(), _TTL_SAMPLES))
+            average = max(0, sum(times) // len(times) - now) if times else 0
+            yield (
+                f"db{database.index}",
+                f"keys={len(database)},expires={len(database.expires)},avg_ttl={average},subexpiry=0",
+            )
+
+
+_SECTIONS: Final[dict[bytes, tuple[bytes, Callable[[Server], Iterable[Field]]]]] = {
+    b"server": (b"Server", _server),
+    b"clients": (b"Clients", _clients),
+    b"memory": (b"Memory", _memory),
+    b"persistence": (b"Persistence", _persistence),
+    b"stats": (b"Stats", _stats),
+    b"replication": (b"Replication", _replication),
+    b"cpu": (b"CPU", _cpu),
+    b"modules": (b"Modules", _modules),
+    b"commandstats": (b"Commandstats", _commandstats),
+    b"errorstats": (b"Errorstats", _errorstats),
+    b"latencystats": (b"Latencystats", _latencystats),
+    b"cluster": (b"Cluster", _cluster),
+    b"keyspace": (b"Keyspace", _keyspace),
+}
+_DEFAULT: Final = _SECTIONS.keys() - {b"commandstats", b"latencystats"}
+
+
+# ------------------------------------------------------------------------------------------------- memory
+
+
+def _resident_memory() -> int:
+    """Bytes of memory that this process occupies."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        pass
+    if resource is None:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _total_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole if whole else 0:.2f}%"
