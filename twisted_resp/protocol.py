@@ -155,7 +155,7 @@ class RespProtocol(LineReceiver):
 
     def dataReceived(self, data: bytes) -> None:
         """Run what has arrived as one batch."""
-        if not self._plain or data[0] != 42:
+        if not self._plain or data[:1] != b"*":
             self._receive_carefully(data)
             return
         # The hot path. All that is unusual about it ends in one test, and goes on elsewhere.

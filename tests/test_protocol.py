@@ -1,0 +1,360 @@
+"""A connection over a test transport: batches, modes, parking, limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from twisted_resp import RespFactory, RespProtocol
+from twisted_resp.testing import ServerThread
+
+
+class Transport(StringTransport):
+    """A transport that can be full, and tells how it was closed."""
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+        self.disconnected = True
+
+
+class Connection:
+    """One client of a server under test."""
+
+    def __init__(self, factory: RespFactory) -> None:
+        self.transport = Transport()
+        protocol = factory.buildProtocol(None)  # type: ignore[arg-type]
+        assert isinstance(protocol, RespProtocol)
+        self.protocol = protocol
+        protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> bytes:
+        """Deliver bytes; answer what came back at once."""
+        self.protocol.dataReceived(data)
+        return self.received()
+
+    def received(self) -> bytes:
+        """What came since the last look."""
+        data: bytes = self.transport.value()
+        self.transport.clear()
+        return data
+
+
+def request(*args: bytes) -> bytes:
+    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    clock = Clock()
+    clock.advance(1_700_000_000)
+    return clock
+
+
+@pytest.fixture
+def factory(clock: Clock) -> RespFactory:
+    return RespFactory(clock=clock)
+
+
+@pytest.fixture
+def connection(factory: RespFactory) -> Connection:
+    return Connection(factory)
+
+
+class TestRequests:
+    def test_a_pipeline_is_answered_in_order_and_at_once(self, connection: Connection) -> None:
+        writes: list[bytes] = []
+        connection.transport.write = writes.append  # type: ignore[method-assign]
+        connection.protocol.dataReceived(
+            request(b"SET", b"a", b"1") + request(b"GET", b"a") + request(b"GET", b"b") + request(b"PING")
+        )
+        assert writes == [b"+OK\r\n$1\r\n1\r\n$-1\r\n+PONG\r\n"]
+
+    def test_inline_requests(self, connection: Connection) -> None:
+        assert connection.send(b"SET a 'x y'\r\nGET a\nPING\r\n") == b"+OK\r\n$3\r\nx y\r\n+PONG\r\n"
+
+    def test_both_kinds_in_one_stream(self, connection: Connection) -> None:
+        stream = b"PING\r\n" + request(b"ECHO", b"1") + b"ECHO 2\r\n\r\nECHO 3\r\n" + request(b"ECHO", b"4")
+        expected = b"+PONG\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n"
+        assert connection.send(stream) == expected
+
+    @given(st.lists(st.integers(0, 90), max_size=8).map(sorted))
+    def test_both_kinds_cut_anywhere(self, cuts: list[int]) -> None:
+        connection = Connection(RespFactory(clock=Clock()))
+        stream = b"PING\r\n" + request(b"ECHO", b"1\r\n2") + b"ECHO 2\r\n\r\nECHO 3\r\n" + request(b"ECHO", b"4")
+        edges = [0, *cuts, len(stream)]
+        replies = b"".join(connection.send(stream[start:end]) for start, end in zip(edges, edges[1:]))
+        assert replies == b"+PONG\r\n$4\r\n1\r\n2\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n"
+
+    @pytest.mark.parametrize(
+        ("data", "error"),
+        [
+            (b'SET a "b\r\n', b"-ERR Protocol error: unbalanced quotes in request\r\n"),
+            (b"x" * 70000, b"-ERR Protocol error: too big inline request\r\n"),
+            (b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\nfooz\r\n", b"-ERR Protocol error: expected '$', got 'f'\r\n"),
+            (b"PING\r\n*1\r\n$x\r\n", b"+PONG\r\n-ERR Protocol error: invalid bulk length\r\n"),
+            (b"PING\r\n*" + b"1" * 70000, b"+PONG\r\n-ERR Protocol error: too big mbulk count string\r\n"),
+        ],
+    )
+    def test_what_can_not_be_decoded_is_told_and_ends_the_connection(
+        self, connection: Connection, data: bytes, error: bytes
+    ) -> None:
+        assert connection.send(data) == error
+        assert connection.transport.disconnecting
+        assert connection.send(request(b"PING")) == b""
+
+    @given(st.binary(max_size=300))
+    def test_random_bytes_harm_nobody(self, data: bytes) -> None:
+        factory = RespFactory(clock=Clock())
+        Connection(factory).send(data + b"\r\n")
+        assert Connection(factory).send(request(b"PING")) == b"+PONG\r\n"
+
+    def test_an_unknown_command_leaves_the_connection_open(self, connection: Connection) -> None:
+        assert connection.send(request(b"NOPE", b"a") + request(b"PING")) == (
+            b"-ERR unknown command 'NOPE', with args beginning with: 'a' \r\n+PONG\r\n"
+        )
+
+    def test_a_handler_that_fails_is_an_error_and_a_log_entry(
+        self, connection: Connection, factory: RespFactory, logged_failures: list[Failure]
+    ) -> None:
+        def broken(client: object) -> None:
+            raise ZeroDivisionError
+
+        factory.server.commands[b"PING"].handler = broken
+        answer = connection.send(request(b"PING") + request(b"ECHO", b"still here"))
+        assert answer.startswith(b"-ERR internal error")
+        assert answer.endswith(b"$10\r\nstill here\r\n")
+        assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
+        logged_failures.clear()
+
+    def test_quit_answers_and_ends_the_connection(self, connection: Connection) -> None:
+        assert connection.send(request(b"QUIT") + request(b"SET", b"a", b"b")) == b"+OK\r\n"
+        assert connection.transport.disconnecting
+        assert connection.protocol.client is not None
+        assert connection.protocol.client.db.read(b"a") is None
+
+    def test_a_stranger_is_decoded_step_by_step(self, clock: Clock) -> None:
+        connection = Connection(RespFactory(clock=clock, password=b"sesame"))
+        many = request(b"MGET", *[b"k"] * 12)
+        assert connection.send(request(b"GET", b"a")) == b"-NOAUTH Authentication required.\r\n"
+        assert connection.send(request(b"AUTH", b"sesame") + many) == b"+OK\r\n*12\r\n" + b"$-1\r\n" * 12
+        stranger = Connection(connection.protocol.factory)
+        assert stranger.send(many) == b"-ERR Protocol error: unauthenticated multibulk length\r\n"
+
+    def test_resp3(self, connection: Connection) -> None:
+        assert connection.send(request(b"GET", b"a")) == b"$-1\r\n"
+        assert connection.send(request(b"HELLO", b"3")).startswith(b"%7\r\n$6\r\nserver\r\n")
+        assert connection.send(request(b"GET", b"a")) == b"_\r\n"
+
+
+class TestParking:
+    def test_replies_keep_their_order(self, factory: RespFactory) -> None:
+        waiting, other = Connection(factory), Connection(factory)
+        assert waiting.send(request(b"PING") + request(b"BLPOP", b"l", b"0") + request(b"PING")) == b"+PONG\r\n"
+        assert waiting.send(request(b"ECHO", b"later")) == b""
+        assert other.send(request(b"RPUSH", b"l", b"x")) == b":1\r\n"
+        assert waiting.received() == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n+PONG\r\n$5\r\nlater\r\n"
+
+    def test_inline_requests_wait_as_well(self, factory: RespFactory) -> None:
+        waiting, other = Connection(factory), Connection(factory)
+        assert waiting.send(b"PING\r\nBLPOP l 0\r\nPING\r\n") == b"+PONG\r\n"
+        assert waiting.send(b"ECHO la") == b""
+        assert waiting.send(b"ter\r\n" + request(b"ECHO", b"last")) == b""
+        other.send(b"RPUSH l x\r\n")
+        assert waiting.received() == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n+PONG\r\n$5\r\nlater\r\n$4\r\nlast\r\n"
+
+    def test_a_partial_request_behind_it_is_kept(self, factory: RespFactory) -> None:
+        waiting, other = Connection(factory), Connection(factory)
+        later = request(b"ECHO", b"later")
+        waiting.send(request(b"BLPOP", b"l", b"0") + later[:9])
+        other.send(request(b"RPUSH", b"l", b"x"))
+        assert waiting.received() == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n"
+        assert waiting.send(later[9:]) == b"$5\r\nlater\r\n"
+
+    def test_time_is_the_clocks(self, factory: RespFactory, clock: Clock) -> None:
+        waiting = Connection(factory)
+        waiting.send(request(b"BLPOP", b"l", b"1.5") + request(b"PING"))
+        clock.advance(1.4)
+        assert waiting.received() == b""
+        clock.advance(0.2)
+        assert waiting.received() == b"*-1\r\n+PONG\r\n"
+
+    def test_whoever_vanishes_takes_nothing(self, factory: RespFactory) -> None:
+        gone, next_in_line, other = Connection(factory), Connection(factory), Connection(factory)
+        gone.send(request(b"BLPOP", b"l", b"0"))
+        next_in_line.send(request(b"BLPOP", b"l", b"0"))
+        gone.protocol.connectionLost()
+        assert factory.server.waiting.count == 1
+        other.send(request(b"RPUSH", b"l", b"x"))
+        assert next_in_line.received() == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n"
+        assert gone.received() == b""
+
+    def test_two_that_wake_each_other(self, factory: RespFactory) -> None:
+        ping, pong, other = Connection(factory), Connection(factory), Connection(factory)
+        ping.send((request(b"BLPOP", b"a", b"0") + request(b"RPUSH", b"b", b"x")) * 3)
+        pong.send((request(b"BLPOP", b"b", b"0") + request(b"RPUSH", b"a", b"x")) * 3)
+        other.send(request(b"RPUSH", b"a", b"x"))
+        assert ping.received() == b"*2\r\n$1\r\na\r\n$1\r\nx\r\n:1\r\n" * 3
+        assert pong.received() == b"*2\r\n$1\r\nb\r\n$1\r\nx\r\n:1\r\n" * 3
+
+    def test_reading_pauses_when_too_much_is_held_back(self, factory: RespFactory) -> None:
+        waiting, other = Connection(factory), Connection(factory)
+        waiting.send(request(b"BLPOP", b"l", b"0"))
+        block = request(b"ECHO", b"y" * 60000)
+        for _ in range(20):
+            waiting.send(block)
+        assert waiting.transport.producerState == "paused"
+        other.send(request(b"RPUSH", b"l", b"x"))
+        assert waiting.received().endswith(b"y\r\n")
+        assert waiting.transport.producerState == "producing"
+
+
+class TestPush:
+    def test_a_message_to_oneself_comes_after_the_reply(self, factory: RespFactory) -> None:
+        connection = Connection(factory)
+        connection.send(request(b"HELLO", b"3") + request(b"SUBSCRIBE", b"c"))
+        assert connection.send(request(b"PUBLISH", b"c", b"m") + request(b"PING")) == (
+            b":1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n+PONG\r\n"
+        )
+
+    def test_a_message_is_written_at_once(self, factory: RespFactory) -> None:
+        subscriber, publisher = Connection(factory), Connection(factory)
+        subscriber.send(request(b"SUBSCRIBE", b"c"))
+        assert publisher.send(request(b"PUBLISH", b"c", b"m")) == b":1\r\n"
+        assert subscriber.received() == b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n"
+
+
+class TestLimits:
+    def stop_reading(self, connection: Connection) -> None:
+        producer: Any = connection.transport.producer
+        producer.pauseProducing()
+
+    def test_a_subscriber_that_never_reads_is_dropped_at_the_hard_limit(self, factory: RespFactory) -> None:
+        factory.server.output_limits["pubsub"] = (100_000, 0, 0)
+        slow, publisher = Connection(factory), Connection(factory)
+        slow.send(request(b"SUBSCRIBE", b"c"))
+        self.stop_reading(slow)
+        message = request(b"PUBLISH", b"c", b"m" * 9000)
+        for _ in range(11):
+            assert publisher.send(message) == b":1\r\n"
+        assert not slow.transport.aborted
+        assert publisher.send(message) == b":1\r\n"
+        assert slow.transport.aborted
+        assert publisher.send(message) == b":0\r\n"
+
+    def test_and_after_a_while_over_the_soft_limit(self, factory: RespFactory, clock: Clock) -> None:
+        factory.server.output_limits["pubsub"] = (0, 10_000, 60)
+        slow, publisher = Connection(factory), Connection(factory)
+        slow.send(request(b"SUBSCRIBE", b"c"))
+        self.stop_reading(slow)
+        publisher.send(request(b"PUBLISH", b"c", b"m" * 20000))
+        clock.advance(59)
+        assert not slow.transport.aborted
+        clock.advance(2)
+        assert slow.transport.aborted
+
+    def test_a_client_that_reads_again_in_time_stays(self, factory: RespFactory, clock: Clock) -> None:
+        factory.server.output_limits["pubsub"] = (0, 10_000, 60)
+        slow, publisher = Connection(factory), Connection(factory)
+        slow.send(request(b"SUBSCRIBE", b"c"))
+        slow.received()
+        self.stop_reading(slow)
+        publisher.send(request(b"PUBLISH", b"c", b"m" * 20000))
+        assert slow.received() == b""
+        producer: Any = slow.transport.producer
+        producer.resumeProducing()
+        assert len(slow.received()) > 20000
+        clock.advance(100)
+        assert not slow.transport.aborted
+
+    def test_nothing_more_is_run_for_a_client_that_owes_too_much(self, clock: Clock) -> None:
+        factory = RespFactory(clock=clock, high_water_mark=100_000)
+        slow = Connection(factory)
+        slow.send(request(b"SET", b"k", b"v" * 20000))
+        slow.received()
+        self.stop_reading(slow)
+        slow.send(request(b"GET", b"k") * 50 + request(b"INCR", b"n"))
+        assert factory.server.keyspace.databases[0].read(b"n") is None
+        assert slow.received() == b""
+        producer: Any = slow.transport.producer
+        producer.resumeProducing()
+        assert factory.server.keyspace.databases[0].read(b"n") == b"1"
+        assert slow.received() == (b"$20000\r\n" + b"v" * 20000 + b"\r\n") * 50 + b":1\r\n"
+
+    def test_a_request_larger_than_the_query_buffer_limit(self, factory: RespFactory) -> None:
+        factory.server.query_buffer_limit = 1_000_000
+        greedy = Connection(factory)
+        greedy.send(b"*1\r\n$5000000\r\n")
+        for _ in range(40):
+            greedy.send(b"x" * 30000)
+        assert greedy.transport.aborted
+        assert factory.server.clients == {}
+
+    def test_too_many_clients(self, factory: RespFactory) -> None:
+        factory.server.max_clients = 1
+        first, second = Connection(factory), Connection(factory)
+        assert second.received() == b"-ERR max number of clients reached\r\n"
+        assert second.transport.disconnecting
+        second.protocol.dataReceived(request(b"PING"))
+        assert second.received() == b""
+        assert first.send(request(b"PING")) == b"+PONG\r\n"
+        first.protocol.connectionLost()
+        assert Connection(factory).send(request(b"PING")) == b"+PONG\r\n"
+
+
+class TestFactory:
+    def test_stopping_closes_clients_and_leaves_no_timer(self, factory: RespFactory, clock: Clock) -> None:
+        connection, parked = Connection(factory), Connection(factory)
+        connection.send(request(b"SET", b"k", b"v", b"EX", b"10"))
+        parked.send(request(b"BLPOP", b"l", b"5"))
+        factory.stopFactory()
+        assert connection.transport.disconnecting
+        assert parked.transport.disconnecting
+        assert factory.server.clients == {}
+        assert clock.getDelayedCalls() == []
+
+    def test_the_data_outlive_the_port(self, factory: RespFactory) -> None:
+        Connection(factory).send(request(b"SET", b"k", b"v"))
+        factory.stopFactory()
+        assert Connection(factory).send(request(b"GET", b"k")) == b"$1\r\nv\r\n"
+
+    def test_ten_thousand_idle_connections(self, factory: RespFactory) -> None:
+        connections = [Connection(factory) for _ in range(10_000)]
+        assert connections[-1].send(request(b"PING")) == b"+PONG\r\n"
+        for connection in connections:
+            connection.protocol.connectionLost()
+        assert factory.server.clients == {}
+
+
+class TestBigValuesOverASocket:
+    def test_back_and_forth(self) -> None:
+        """64 MiB over a real socket that takes it in pieces: direct send, then the pull producer."""
+        value = bytes(range(256)) * (64 * 1024 * 4)
+        redis = pytest.importorskip("redis")
+        with ServerThread(port=0) as server:
+            client = redis.Redis(port=server.port)
+            assert client.set("big", value)
+            assert client.get("big") == value
+            assert client.mget(["big", "none", "big"]) == [value, None, value]
+            client.close()
+
+    def test_a_client_that_hangs_up_in_the_middle_of_its_reply(self) -> None:
+        import socket
+
+        with ServerThread(port=0) as server:
+            server.call("SET", "big", b"x" * 20_000_000)
+            with socket.create_connection((server.host, server.port)) as client:
+                client.sendall(request(b"GET", b"big") * 3)
+                assert client.recv(100).startswith(b"$20000000\r\n")
+            with socket.create_connection((server.host, server.port)) as client:
+                client.sendall(request(b"PING"))
+                assert client.recv(100) == b"+PONG\r\n"
+
+
