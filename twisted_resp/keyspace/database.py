@@ -139,12 +139,23 @@ class Database:
         return key in self.values and not (self.expires and self._is_expired(key))
 
     def edit(self, key: bytes, kind: type[S]) -> Optional[S]:
-        """Look up a value in order to change it in place: follow a change with :meth:`edited`.
+        """Look up a value in order to change it in place; :meth:`edited` or :meth:`grown` follows a change.
 
         :raises CommandError: WRONGTYPE.
         """
-        value = self.edit_any(key)
-        if value is None or type(value) is kind:
+        # What edit_any() does, without the call: most commands on collections begin here.
+        value = self.values.get(key)
+        if value is None or (self.expires and self._is_expired(key)):
+            return None
+        keyspace = self.keyspace
+        if keyspace.on_before:
+            self._before(key)
+        touching = keyspace.touching
+        if touching == 1:
+            self.accessed[key] = keyspace.now
+        elif touching:
+            self.accessed[key] = lfu.touched(self.accessed.get(key, 0), keyspace)
+        if type(value) is kind:
             return value  # type: ignore[no-any-return]
         raise CommandError(WRONG_TYPE)
 
@@ -227,10 +238,10 @@ class Database:
         self._added(key)
         return value
 
-    def edited(self, key: bytes, event: Optional[bytes], group: int, dirty: int = 1) -> None:
-        """A value was changed in place. Collections that are empty now are removed, with a ``del`` event.
+    def grown(self, key: bytes, event: bytes, group: int, dirty: int = 1) -> None:
+        """A value was changed in place and can't be empty now.
 
-        :param event: the keyspace event, and its ``group``; None for a change that users can't see.
+        :param event: the keyspace event, and its ``group``.
         :param dirty: how many changes this counts as.
         """
         keyspace = self.keyspace
@@ -238,12 +249,19 @@ class Database:
         if keyspace.on_modified:
             for modified in keyspace.on_modified:
                 modified(self, key)
-        if keyspace.on_event and event is not None:
+        if keyspace.on_event:
             self.notify(key, event, group)
+
+    def edited(self, key: bytes, event: bytes, group: int, dirty: int = 1) -> None:
+        """A value was changed in place. A collection that is empty now is removed, with a ``del`` event.
+
+        Parameters are those of :meth:`grown`.
+        """
+        self.grown(key, event, group, dirty)
         value = self.values.get(key)
         if not value and value is not None and type(value) is not bytearray and not _stays_empty(value):
             self._discard(key)
-            if keyspace.on_event:
+            if self.keyspace.on_event:
                 self.notify(key, b"del", GENERIC)
 
     def remove(self, key: bytes, event: bytes = b"del", group: int = GENERIC, dirty: int = 1) -> bool:

@@ -184,7 +184,7 @@ class Client:
         timeout: float,
         retry: Callable[[], Reply],
         on_timeout: Reply = NULL_ARRAY,
-        kind: Optional[type] = None,
+        kind: type | None = None,
     ) -> Reply | Deferred[Reply]:
         """Park this client on keys: what a blocking command returns when there is nothing for it yet.
 

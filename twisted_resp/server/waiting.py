@@ -1,20 +1,21 @@
 """Parked clients: those whose blocking command waits for a key.
 
-A blocking command tries once; if there is nothing for it, it parks a Deferred on its keys here. A change of such a key
-(seen on the change seam) puts the key on a list of signals, in the order of the changes. After the outermost command
-:meth:`WaitingRoom.serve` goes through the signals and lets the waiters of each key try again, first come, first
-served. What a served client changes is signalled as well, behind what is there already, and its effects are told
-before the next one's turn. The Deferred fires with the reply; a timeout (``clock.callLater``), CLIENT UNBLOCK or a
-lost connection end the wait as well. Nothing polls.
+A blocking command tries once; if there is nothing for it, it parks a Deferred on its keys here. A change of
+such a key (seen on the change seam) puts the key on a list of signals, in the order of the changes. After the
+outermost command :meth:`WaitingRoom.serve` goes through the signals and lets the waiters of each key try
+again, first come, first served. What a served client changes is signalled as well, behind what is there
+already, and its effects are told before the next one's turn. The Deferred fires with the reply; a timeout
+(``clock.callLater``), CLIENT UNBLOCK or a lost connection end the wait as well. Nothing polls.
 
-A waiter names the type of value that can serve it, and a key with another type, or none, does not wake it: its command
-would only fail, or find nothing. One that names no type (a consumer group may be gone) is woken by any change.
+A waiter names the type of value that can serve it, and a key with another type, or none, does not wake it:
+its command would only fail, or find nothing. One that names no type (a consumer group may be gone) is woken
+by any change.
 """
 
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Callable, Final, Optional
+from typing import TYPE_CHECKING, Callable, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -48,17 +49,22 @@ class Parked:
     :ivar since: when it began, and ``until`` when it ends at the latest (Unix time, ms).
     :ivar seconds: time spent in trying again.
     :ivar over: whether it has ended.
-    :ivar previous: another wait of the same client. Only a client within the process, which many may call through,
-        has several.
+    :ivar previous: another wait of the same client. Only a client within the process, which many may call
+        through, has several.
     """
 
     __slots__ = (
-        "client", "command", "database", "deferred", "keys", "kind", "on_timeout", "over", "previous", "retry", "seconds",
-        "since", "timeout_call", "until",
+        "client", "command", "database", "deferred", "keys", "kind", "on_timeout", "over", "previous",
+        "retry", "seconds", "since", "timeout_call", "until",
     )  # fmt: skip
 
     def __init__(
-        self, client: Client, keys: list[bytes], retry: Callable[[], Reply], on_timeout: Reply, kind: Optional[type]
+        self,
+        client: Client,
+        keys: list[bytes],
+        retry: Callable[[], Reply],
+        on_timeout: Reply,
+        kind: type | None,
     ) -> None:
         self.client = client
         self.command = client.current
@@ -69,8 +75,8 @@ class Parked:
         self.on_timeout = on_timeout
         self.kind = kind
         self.since: int = client.server.keyspace.now
-        self.until: Optional[int] = None
-        self.timeout_call: Optional[IDelayedCall] = None
+        self.until: int | None = None
+        self.timeout_call: IDelayedCall | None = None
         self.seconds = 0.0
         self.over = False
         self.previous = client.parked
@@ -123,7 +129,7 @@ class WaitingRoom:
         timeout: float,
         retry: Callable[[], Reply],
         on_timeout: Reply,
-        kind: Optional[type] = None,
+        kind: type | None = None,
     ) -> Deferred[Reply]:
         """See :meth:`Client.wait_for`."""
         parked = Parked(client, keys, retry, on_timeout, kind)
@@ -161,9 +167,9 @@ class WaitingRoom:
         if not self._count:
             # New lists: the keyspace may be going through the old ones.
             keyspace = self._server.keyspace
-            keyspace.on_modified = [listener for listener in keyspace.on_modified if listener != self._modified]
-            keyspace.on_flushed = [listener for listener in keyspace.on_flushed if listener != self._flushed]
-            keyspace.on_swapped = [listener for listener in keyspace.on_swapped if listener != self._swapped]
+            keyspace.on_modified = [each for each in keyspace.on_modified if each != self._modified]
+            keyspace.on_flushed = [each for each in keyspace.on_flushed if each != self._flushed]
+            keyspace.on_swapped = [each for each in keyspace.on_swapped if each != self._swapped]
 
     def finish(self, parked: Parked, reply: Reply) -> None:
         """End a wait with a reply."""
@@ -172,7 +178,10 @@ class WaitingRoom:
             parked.deferred.callback(reply)
 
     def unblock(self, client: Client, with_error: bool) -> bool:
-        """CLIENT UNBLOCK: end a client's wait as if time were up, or with an error; whether it was waiting."""
+        """CLIENT UNBLOCK: end a client's wait as if time were up, or with an error.
+
+        :return: whether it was waiting.
+        """
         parked = client.parked
         if parked is None:
             return False

@@ -136,49 +136,53 @@ class List:
 
     # The ends.
 
-    def push_left(self, elements: Sequence[bytes]) -> None:
-        """Insert one after the other at the head; at least one."""
+    def push_left(self, elements: Sequence[bytes]) -> int:
+        """Insert one after the other at the head, at least one; returns how many elements there are now."""
         quick = self._quick
         if quick is None:
             if len(elements) == 1 and not self._exact:
                 element = elements[0]
                 length = len(element)
                 size = self._size
+                items = self._items
                 fill = self._limits.list_max_listpack_size
                 if -6 < fill < 0 and size + length <= NODE_BYTES[fill]:
-                    self._items.insert(0, element)
+                    items.insert(0, element)
                     self._size = size + length + 2 + (length >> 5)
-                    return
+                    return len(items)
             self._make_room(elements)
             quick = self._quick
             if quick is None:
                 self._items[:0] = elements[::-1]
                 self._size += sum(map(entry_bytes if self._exact else rough_entry_bytes, elements))
-                return
+                return len(self._items)
         for element in elements:
             quick.push_head(element)
+        return quick.count
 
-    def push_right(self, elements: Sequence[bytes]) -> None:
-        """Append one after the other at the tail; at least one."""
+    def push_right(self, elements: Sequence[bytes]) -> int:
+        """Append one after the other at the tail, at least one; returns how many elements there are now."""
         quick = self._quick
         if quick is None:
             if len(elements) == 1 and not self._exact:
                 element = elements[0]
                 length = len(element)
                 size = self._size
+                items = self._items
                 fill = self._limits.list_max_listpack_size
                 if -6 < fill < 0 and size + length <= NODE_BYTES[fill]:
-                    self._items.append(element)
+                    items.append(element)
                     self._size = size + length + 2 + (length >> 5)
-                    return
+                    return len(items)
             self._make_room(elements)
             quick = self._quick
             if quick is None:
                 self._items += elements
                 self._size += sum(map(entry_bytes if self._exact else rough_entry_bytes, elements))
-                return
+                return len(self._items)
         for element in elements:
             quick.push_tail(element)
+        return quick.count
 
     def pop_left(self) -> bytes:
         """Take the first element out; IndexError if there is none."""
