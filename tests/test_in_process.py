@@ -78,7 +78,7 @@ def test_cancelling_ends_the_wait(factory: RespFactory, clock: Clock) -> None:
     waiting.cancel()
     with pytest.raises(CancelledError):
         result(waiting)
-    assert factory.server.waiting.count == 0
+    assert len(factory.server.waiting) == 0
     assert clock.getDelayedCalls() == []
     result(factory.call("RPUSH", "l", "x"))
     assert result(factory.call("LLEN", "l")) == 1

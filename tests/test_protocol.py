@@ -191,7 +191,7 @@ class TestParking:
         gone.send(request(b"BLPOP", b"l", b"0"))
         next_in_line.send(request(b"BLPOP", b"l", b"0"))
         gone.protocol.connectionLost()
-        assert factory.server.waiting.count == 1
+        assert len(factory.server.waiting) == 1
         other.send(request(b"RPUSH", b"l", b"x"))
         assert next_in_line.received() == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n"
         assert gone.received() == b""
