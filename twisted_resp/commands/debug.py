@@ -47,9 +47,9 @@ def debug(client: Client, subcommand: bytes, *args: bytes) -> Reply:
     """A container for debugging commands."""
     if not client.server.configuration.allows(b"enable-debug-command", client):
         raise CommandError(
-            b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run '
-            b"it from a local connection, otherwise you need to set this option in the configuration file, and "
-            b"then restart the server."
+            b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can '
+            b"run it from a local connection, otherwise you need to set this option in the configuration "
+            b"file, and then restart the server."
         )
     least, most, handler = _SUBCOMMANDS.get(subcommand.lower(), (1, 0, _unknown))
     if not least <= len(args) <= most:
@@ -75,9 +75,9 @@ def _as_atoi(text: bytes) -> int:
 def _sleep(client: Client, seconds: bytes) -> Reply:
     """Block the whole server for a while, as Redis does.
 
-    Under a clock that somebody else advances no time passes here, so there is nothing to wait for: a test that
-    drives the clock would only lose real time, and moving its clock under its feet would fire timers inside this
-    command.
+    Under a clock that somebody else advances no time passes here, so there is nothing to wait for: a test
+    that drives the clock would only lose real time, and moving its clock under its feet would fire timers
+    inside this command.
     """
     server = client.server
     if IReactorCore.providedBy(server.clock):

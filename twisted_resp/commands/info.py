@@ -1,7 +1,7 @@
 """INFO, of the server group: https://redis.io/docs/latest/commands/info/
 
-A section is a function that answers its fields, in Redis' order and by Redis' names. What has no counterpart in
-this server (an allocator's arenas, threads for I/O) is reported as what it amounts to here: none.
+A section is a function that answers its fields, in Redis' order and by Redis' names. What has no counterpart
+in this server (an allocator's arenas, threads for I/O) is reported as what it amounts to here: none.
 """
 
 from __future__ import annotations
@@ -330,7 +330,8 @@ def _keyspace(server: Server) -> Iterable[Field]:
             average = max(0, sum(times) // len(times) - now) if times else 0
             yield (
                 f"db{database.index}",
-                f"keys={len(database)},expires={len(database.expires)},avg_ttl={average},subexpiry=0",
+                f"keys={len(database)},expires={len(database.expires)},avg_ttl={average},"
+                f"subexpiry={database.hashes_with_expiring_fields}",
             )
 
 

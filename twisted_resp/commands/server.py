@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from twisted.logger import Logger
+
 from twisted_resp import errors
+from twisted_resp.commands.numbers import integer, timeout_in_milliseconds
 from twisted_resp.commands.table import (
+    ADMIN,
+    ALLOW_BUSY,
+    BLOCKING,
     FAST,
     LOADING,
+    NO_ASYNC_LOADING,
+    NO_MULTI,
     NOSCRIPT,
     READONLY,
     SENTINEL,
@@ -14,12 +22,15 @@ from twisted_resp.commands.table import (
     command,
 )
 from twisted_resp.errors import CommandError
-from twisted_resp.resp import OK, Reply, Verbatim
+from twisted_resp.resp import NO_REPLY, OK, Reply, Verbatim
 from twisted_resp.server.client import Client
 from twisted_resp.server.server import REDIS_VERSION
+from twisted_resp.server.waiting import NOT_READY
 from twisted_resp.text.integers import parse_integer
 
 GROUP = "server"
+
+_log = Logger()
 
 _ALL_SHARDS = ("request_policy:all_shards", "response_policy:all_succeeded")
 _FLUSH_HISTORY = (
@@ -46,7 +57,7 @@ def dbsize(client: Client) -> Reply:
 
 
 @command(
-    "FLUSHDB [ASYNC | SYNC]",
+    "FLUSHDB [flush-type: ASYNC | SYNC]",
     WRITE,
     since="1.0.0",
     complexity="O(N) where N is the number of keys in the selected database",
@@ -63,7 +74,7 @@ def flushdb(client: Client, *mode: bytes) -> Reply:
 
 
 @command(
-    "FLUSHALL [ASYNC | SYNC]",
+    "FLUSHALL [flush-type: ASYNC | SYNC]",
     WRITE,
     since="1.0.0",
     complexity="O(N) where N is the total number of keys in all databases",
@@ -126,6 +137,54 @@ def time(client: Client) -> Reply:
 
 
 @command(
+    "LASTSAVE",
+    LOADING | STALE | FAST,
+    since="1.0.0",
+    complexity="O(1)",
+    acl=["admin", "dangerous"],
+    tips=["nondeterministic_output"],
+)
+def lastsave(client: Client) -> Reply:
+    """Returns the Unix timestamp of the last successful save to disk."""
+    # As in Redis the data of a server that has just started count as saved.
+    return client.server.started // 1000
+
+
+_SHUTDOWN_WORDS = frozenset((b"nosave", b"save", b"now", b"force", b"abort"))
+
+
+@command(
+    "SHUTDOWN [save-selector: NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+    ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | SENTINEL | ALLOW_BUSY,
+    since="1.0.0",
+    complexity="O(N) when saving, where N is the total number of keys in all databases when saving data, "
+    "otherwise O(1)",
+    argument_since={"now": "7.0.0", "force": "7.0.0", "abort": "7.0.0"},
+    history=[("7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers.")],
+)
+def shutdown(client: Client, *options: bytes) -> Reply:
+    """Synchronously saves the database(s) to disk and shuts down the Redis server."""
+    words = {option.lower() for option in options}
+    if (
+        not words <= _SHUTDOWN_WORDS
+        or (b"abort" in words and len(words) > 1)
+        or {b"save", b"nosave"} <= words
+    ):
+        raise CommandError(errors.SYNTAX)
+    if b"abort" in words:
+        # There never is one: nothing is waited for.
+        raise CommandError(b"ERR No shutdown in progress.")
+    if b"now" not in words and not client.can_block:
+        raise CommandError(b"ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client")
+    if b"save" in words and b"force" not in words:
+        _log.error("SHUTDOWN SAVE: this server can't save yet, and stays up rather than lose the data.")
+        raise CommandError(b"ERR Errors trying to SHUTDOWN. Check logs.")
+    client.close(True)
+    client.server.on_shutdown()
+    return NO_REPLY
+
+
+@command(
     "LOLWUT [VERSION version]",
     READONLY | FAST,
     since="5.0.0",
@@ -133,6 +192,8 @@ def time(client: Client) -> Reply:
 )
 def lolwut(client: Client, *options: bytes) -> Reply:
     """Displays computer art and the Redis version"""
+    if len(options) >= 2 and options[0].lower() == b"version" and parse_integer(options[1]) is None:
+        raise CommandError(errors.NOT_AN_INTEGER)
     return Verbatim(b"txt", b"Redis ver. %b\n" % REDIS_VERSION)
 
 
@@ -146,3 +207,91 @@ def lolwut(client: Client, *options: bytes) -> Reply:
 def role(client: Client) -> Reply:
     """Returns the replication role."""
     return [b"master", 0, []]
+
+
+# ---------------------------------------------------------------------------------------------- replication
+
+
+def _replica_of(client: Client, host: bytes, port: bytes) -> Reply:
+    if (host.lower(), port.lower()) == (b"no", b"one"):
+        return OK
+    number = parse_integer(port)
+    if number is None or not 0 <= number <= 65535:
+        raise CommandError(b"ERR Invalid master port")
+    raise CommandError(b"ERR This server can't be the replica of another yet")
+
+
+@command(
+    "REPLICAOF <args: host-port: host port | no-one: NO ONE>",
+    NO_ASYNC_LOADING | ADMIN | NOSCRIPT | STALE,
+    since="5.0.0",
+    complexity="O(1)",
+)
+def replicaof(client: Client, host: bytes, port: bytes) -> Reply:
+    """Configures a server as replica of another, or promotes it to a master."""
+    return _replica_of(client, host, port)
+
+
+@command(
+    "SLAVEOF <args: host-port: host port | no-one: NO ONE>",
+    NO_ASYNC_LOADING | ADMIN | NOSCRIPT | STALE,
+    since="1.0.0",
+    complexity="O(1)",
+    deprecated="5.0.0",
+    replaced_by="`REPLICAOF`",
+)
+def slaveof(client: Client, host: bytes, port: bytes) -> Reply:
+    """Sets a Redis server as a replica of another, or promotes it to being a master."""
+    return _replica_of(client, host, port)
+
+
+@command(
+    "WAIT numreplicas timeout",
+    BLOCKING,
+    group="generic",
+    since="3.0.0",
+    complexity="O(1)",
+    acl=["connection"],
+    tips=["request_policy:all_shards", "response_policy:agg_min"],
+)
+def wait(client: Client, numreplicas: bytes, timeout: bytes) -> Reply:
+    """Blocks until the asynchronous replication of all preceding write commands sent by the connection is
+    completed.
+    """
+    wanted = integer(numreplicas)
+    seconds = timeout_in_milliseconds(timeout, client.server.now_ms)
+    if wanted <= 0:
+        return 0
+    return client.wait_for([], seconds, _not_ready, 0)
+
+
+@command(
+    "WAITAOF numlocal numreplicas timeout",
+    BLOCKING,
+    group="generic",
+    since="7.2.0",
+    complexity="O(1)",
+    acl=["connection"],
+    tips=["request_policy:all_shards", "response_policy:agg_min"],
+)
+def waitaof(client: Client, numlocal: bytes, numreplicas: bytes, timeout: bytes) -> Reply:
+    """Blocks until all of the preceding write commands sent by the connection are written to the append-only
+    file of the master and/or replicas.
+    """
+    local = integer(numlocal)
+    if not 0 <= local <= 1:
+        raise CommandError(b"ERR value is out of range, value must between 0 and 1")
+    wanted = integer(numreplicas)
+    if wanted < 0:
+        raise CommandError(errors.MUST_BE_POSITIVE)
+    seconds = timeout_in_milliseconds(timeout, client.server.now_ms)
+    if local:
+        raise CommandError(b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
+    # Redis, too, counts nothing written as all written.
+    if not wanted:
+        return [1, 0]
+    return client.wait_for([], seconds, _not_ready, [1, 0])
+
+
+def _not_ready() -> Reply:
+    return NOT_READY

@@ -1,9 +1,9 @@
 """The table of Redis' configuration parameters: names, kinds, defaults, and what each is bound to.
 
-A parameter that is *bound* is an attribute of the living server, named by its path from ``Server``: CONFIG SET
-assigns to it, and whoever looks at the attribute acts accordingly at once. A parameter that is not bound is kept
-by :class:`~twisted_resp.server.configuration.Configuration` and answered; where it has consequences all the same,
-``configuration.py`` sees to them. Defaults are those of Redis 7.4, but for ``enable-debug-command`` and
+A parameter that is *bound* is an attribute of the living server, named by its path from ``Server``: CONFIG
+SET assigns to it, and whoever looks at the attribute acts accordingly at once. A parameter that is not bound
+is kept by :class:`~twisted_resp.server.configuration.Configuration` and answered; where it has consequences
+all the same, ``configuration.py`` sees to them. Defaults are those of Redis 7.4, but for ``enable-debug-command`` and
 ``enable-protected-configs``: both are allowed to local clients here.
 https://redis.io/docs/latest/operate/oss_and_stack/management/config/
 """

@@ -45,8 +45,8 @@ class CommandEntry:
 class Rate:
     """How fast a counter grows: the mean since the last look at it.
 
-    Nothing samples the counter meanwhile, so an idle server sleeps; who looks every five seconds sees what the
-    last five seconds were like.
+    Nothing samples the counter meanwhile, so an idle server sleeps; who looks every five seconds sees what
+    the last five seconds were like.
     """
 
     # A look that comes sooner (ms) gets the answer of the one before.
