@@ -248,6 +248,7 @@ def slaveof(client: Client, host: bytes, port: bytes) -> Reply:
 @command(
     "WAIT numreplicas timeout",
     BLOCKING,
+    types={"timeout": "integer"},
     group="generic",
     since="3.0.0",
     complexity="O(1)",
@@ -268,6 +269,7 @@ def wait(client: Client, numreplicas: bytes, timeout: bytes) -> Reply:
 @command(
     "WAITAOF numlocal numreplicas timeout",
     BLOCKING,
+    types={"timeout": "integer"},
     group="generic",
     since="7.2.0",
     complexity="O(1)",
