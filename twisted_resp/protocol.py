@@ -101,6 +101,8 @@ class RespProtocol(LineReceiver):
             return
         server.keyspace.tick()
         peer, local = transport.getPeer(), transport.getHost()
+        if not server.port and isinstance(local, (IPv4Address, IPv6Address)):
+            server.port = local.port
         client = self.client = Client(
             server,
             # The peer of a unix socket has no name: Redis shows the path.
@@ -316,10 +318,11 @@ class RespProtocol(LineReceiver):
         if client is None or self._out is None or reply is NO_REPLY:
             return
         # With replies switched off pushes are still sent, and the answers of SUBSCRIBE, which are like them.
-        if client.reply_mode != REPLY_ON and not isinstance(reply, (Push, Several)):
+        if client.reply_mode != REPLY_ON:
             if client.reply_mode == REPLY_SKIP:
                 client.reply_mode = REPLY_ON
-            return
+            if not isinstance(reply, (Push, Several)):
+                return
         if type(reply) is bytes and len(reply) >= _LARGE:
             self._large = True
         encode_into(self._out, reply, client.protocol)

@@ -102,7 +102,7 @@ def _server(server: Server) -> Iterable[Field]:
     yield "process_id", server.pid
     yield "process_supervised", "no"
     yield "run_id", server.run_id
-    yield "tcp_port", configuration[b"port"]
+    yield "tcp_port", server.port
     yield "server_time_usec", int(server.clock.seconds() * 1_000_000)
     yield "uptime_in_seconds", uptime
     yield "uptime_in_days", uptime // 86400

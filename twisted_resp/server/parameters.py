@@ -3,8 +3,8 @@
 A parameter that is *bound* is an attribute of the living server, named by its path from ``Server``: CONFIG
 SET assigns to it, and whoever looks at the attribute acts accordingly at once. A parameter that is not bound
 is kept by :class:`~twisted_resp.server.configuration.Configuration` and answered; where it has consequences
-all the same, ``configuration.py`` sees to them. Defaults are those of Redis 7.4, but for ``enable-debug-command`` and
-``enable-protected-configs``: both are allowed to local clients here.
+all the same, ``configuration.py`` sees to them. Defaults are those of Redis 7.4, but for
+``enable-debug-command`` and ``enable-protected-configs``: both are allowed to local clients here.
 https://redis.io/docs/latest/operate/oss_and_stack/management/config/
 """
 
@@ -126,7 +126,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     # -- network and clients
     Parameter("bind", Words(16, "Too many bind addresses specified."), (b"*", b"-::*")),
     _text("bind-source-addr"),
-    _number("port", 6379, 0, 65535),
+    _number("port", 6379, 0, 65535, bound="port"),
     _number("tcp-backlog", 511, flags=IMMUTABLE),
     _number("tcp-keepalive", 300),
     _number("timeout", 0),

@@ -85,6 +85,8 @@ class Server:
         self.dbfilename = b"dump.rdb"
         self.password = b""
         self.password_required = False
+        #: The TCP port that clients come in by, as soon as we know it; 0 while there is none.
+        self.port = 0
         self.max_clients = 10000
         #: The longest bulk string, and the most that an incomplete request may take (bytes).
         self.max_bulk = 512 * 1024 * 1024
