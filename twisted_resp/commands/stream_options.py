@@ -20,6 +20,7 @@ from twisted_resp.values.stream_id import (
     id_after,
     id_before,
     parse_bound,
+    parse_id,
     parse_new_id,
     parse_strict_id,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "INVALID_ID",
     "Options",
     "Trim",
+    "any_id",
     "count_argument",
     "entries_reply",
     "entry_reply",
@@ -83,6 +85,17 @@ def strict_id(data: bytes) -> StreamId:
     :raises CommandError: it is none.
     """
     entry_id = parse_strict_id(data)
+    if entry_id is None:
+        raise CommandError(INVALID_ID)
+    return entry_id
+
+
+def any_id(data: bytes) -> StreamId:
+    """Read an id as `strict_id` does, or ``-`` and ``+`` for the least and the greatest.
+
+    :raises CommandError: it is none.
+    """
+    entry_id = parse_id(data)
     if entry_id is None:
         raise CommandError(INVALID_ID)
     return entry_id

@@ -220,10 +220,14 @@ def xdelex(client: Client, key: bytes, *words: bytes) -> Reply:
     if stream is None:
         return [NOT_FOUND] * len(texts)
     ids = strict_ids(texts)
+    references = sum(len(group.pending) for group in stream.groups.values())
     outcomes = [stream.delete_with_policy(entry_id, policy) for entry_id in ids]
     deleted = outcomes.count(DELETED)
     if deleted:
         db.edited(key, b"xdel", STREAM, deleted)
+    elif references != sum(len(group.pending) for group in stream.groups.values()):
+        # DELREF drops the references to entries that were gone already.
+        client.server.keyspace.dirty += 1
     return outcomes
 
 

@@ -199,6 +199,14 @@ class WaitingRoom:
 
     # -- signals
 
+    def signal(self, database: Database, key: bytes) -> None:
+        """Let the waiters of a key look again though its value has not changed.
+
+        A consumer group is gone, or time has passed.
+        """
+        if (database, key) in self._waiters:
+            self._signal((database, key))
+
     def _modified(self, database: Database, key: bytes) -> None:
         waiters = self._waiters.get((database, key))
         if waiters is None:

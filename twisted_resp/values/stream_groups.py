@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from twisted_resp.values.stream_id import MAX_ID, MIN_ID, StreamId
 
@@ -96,6 +97,10 @@ class PendingList:
                     yield entry_id, nack
             # Looked up anew: whoever is served may have changed the list.
             position = bisect_right(order, chunk[-1])
+
+    def first(self, count: int) -> list[Pending]:
+        """Return the first `count` nacks, or all if 0."""
+        return list(islice(self.walk(), count or None))
 
     def first_id(self) -> StreamId | None:
         """Return the smallest id, None if the list is empty."""
