@@ -77,6 +77,8 @@ INVALID_TIMEOUT: Final = b"ERR timeout is not a float or out of range"
 INVALID_INTEGER_TIMEOUT: Final = b"ERR timeout is not an integer or out of range"
 TIMEOUT_OUT_OF_RANGE: Final = b"ERR timeout is out of range"
 NUMKEYS_NOT_POSITIVE: Final = b"ERR numkeys should be greater than 0"
+TOO_MANY_KEYS: Final = b"ERR Number of keys can't be greater than number of args"
+NEGATIVE_LIMIT: Final = b"ERR LIMIT can't be negative"
 COUNT_NOT_POSITIVE: Final = b"ERR count should be greater than 0"
 NEGATIVE_TIMEOUT: Final = b"ERR timeout is negative"
 EXEC_ABORTED: Final = b"EXECABORT Transaction discarded because of previous errors."
@@ -85,6 +87,7 @@ NOT_AUTHENTICATED: Final = b"NOAUTH Authentication required."
 WRONG_PASSWORD: Final = b"WRONGPASS invalid username-password pair or user is disabled."
 LOADING: Final = b"LOADING Redis is loading the dataset in memory"
 OUT_OF_MEMORY: Final = b"OOM command not allowed when used memory > 'maxmemory'."
+NO_REPLICAS: Final = b"NOREPLICAS Not enough good replicas to write."
 MAX_CLIENTS: Final = b"ERR max number of clients reached"
 UNBLOCKED: Final = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
 
@@ -112,8 +115,8 @@ def not_between(least: int, most: int) -> CommandError:
 def not_while_subscribed(full_name: bytes) -> CommandError:
     """What a RESP2 client with subscriptions gets for most commands."""
     return CommandError(
-        b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
-        b"context" % full_name
+        b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed "
+        b"in this context" % full_name
     )
 
 

@@ -277,3 +277,19 @@ def test_who_is_gone_watches_nothing(engine: Engine, connect: Connect) -> None:
     one.lose()
     assert engine.server.watching.keys == 0
     assert engine.call("EXISTS", "a") == 0
+
+
+def test_a_state_of_the_server_that_forbids_writes(engine: Engine, connect: Connect) -> None:
+    refusal = b"NOREPLICAS Not enough good replicas to write."
+    one, other = connect(), connect()
+    one.send("MULTI", "SET k v")
+    other.send("MULTI", "GET k")
+    engine.server.need_replicas(2)
+    assert engine.error("SET", "k", "v") == refusal
+    assert engine.call("GET", "k") is None
+    assert one.send("EXEC") == b"-EXECABORT Transaction discarded because of: %b\r\n" % refusal
+    assert one.send("EXEC") == b"-ERR EXEC without MULTI\r\n"
+    assert one.send("MULTI", "SET k v", "EXEC") == b"+OK\r\n-%b\r\n" % refusal + ABORTED
+    assert other.send("EXEC") == b"*1\r\n$-1\r\n"
+    engine.server.need_replicas(0)
+    assert engine.call("SET", "k", "v") == b"OK"

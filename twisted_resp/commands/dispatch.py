@@ -26,7 +26,15 @@ from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.keyspace import TOUCH_NOT
 from twisted_resp.resp import NO_REPLY, QUEUED, Reply
 from twisted_resp.server.client import Client
-from twisted_resp.server.server import EFFECTS, LOADING, MONITORED, PAUSED, Server, States
+from twisted_resp.server.server import (
+    EFFECTS,
+    LOADING,
+    MONITORED,
+    PAUSED,
+    WITHOUT_REPLICAS,
+    Server,
+    States,
+)
 from twisted_resp.server.statistics import CommandEntry
 
 __all__ = [
@@ -47,6 +55,8 @@ _AT_ONCE = 1 << 30
 _TOUCHES = frozenset((b"touch", b"exec"))
 # What a pause of writes holds back.
 _PAUSED_WRITES = table.WRITE | table.MAY_REPLICATE
+# The states of a server in which it refuses commands.
+_REFUSING = LOADING | WITHOUT_REPLICAS
 # What a browser sends that was tricked into talking to us.
 _HTTP = frozenset((b"post", b"host:"))
 
@@ -292,12 +302,17 @@ def _show(client: Client, entry: CommandEntry, args: list[bytes]) -> None:
 
 def _refusal(client: Client, entry: CommandEntry) -> CommandError | None:
     """Why the state of the server forbids this command now, in Redis' order of checks; or None."""
-    if client.server.attention & LOADING:
-        denied = not entry.flags & table.LOADING
-        if entry.full_name == b"exec" and client.transaction is not None:
-            denied = denied or bool(client.transaction.missing & table.LOADING)
-        if denied:
-            return CommandError(errors.LOADING)
+    attention = client.server.attention
+    if not attention & _REFUSING:
+        return None
+    flags, missing = entry.flags, ~entry.flags
+    if entry.full_name == b"exec" and client.transaction is not None:
+        flags |= client.transaction.flags
+        missing |= client.transaction.missing
+    if attention & WITHOUT_REPLICAS and flags & table.WRITE:
+        return CommandError(errors.NO_REPLICAS)
+    if attention & LOADING and missing & table.LOADING:
+        return CommandError(errors.LOADING)
     return None
 
 

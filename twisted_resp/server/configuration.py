@@ -254,6 +254,12 @@ def _password(server: Server, value: bytes) -> None:
     server.set_password(value)
 
 
+def _replicas(server: Server, value: int) -> None:
+    configuration = server.configuration
+    needed = configuration[b"min-replicas-to-write"] if configuration[b"min-replicas-max-lag"] else 0
+    server.need_replicas(needed)
+
+
 _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"port": _cannot_listen,
     b"tls-port": _cannot_listen,
@@ -261,6 +267,8 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"activedefrag": _cannot_defragment,
     b"maxclients": _max_clients,
     b"maxmemory-policy": _policy,
+    b"min-replicas-max-lag": _replicas,
+    b"min-replicas-to-write": _replicas,
     b"notify-keyspace-events": _events,
     b"requirepass": _password,
 }

@@ -24,7 +24,16 @@ from twisted_resp.server.statistics import CommandEntry, Statistics
 from twisted_resp.server.waiting import WaitingRoom
 from twisted_resp.server.watching import WatchList
 
-__all__ = ["EFFECTS", "LOADING", "MONITORED", "PAUSED", "REDIS_VERSION", "Server", "States"]
+__all__ = [
+    "EFFECTS",
+    "LOADING",
+    "MONITORED",
+    "PAUSED",
+    "REDIS_VERSION",
+    "WITHOUT_REPLICAS",
+    "Server",
+    "States",
+]
 
 #: The Redis version that we are as good as, which clients look at to know what they may use.
 REDIS_VERSION: Final = b"7.4.1"
@@ -34,6 +43,7 @@ PAUSED = 1 << 0
 LOADING = 1 << 1
 MONITORED = 1 << 2
 EFFECTS = 1 << 3
+WITHOUT_REPLICAS = 1 << 4  # too few of them to write
 
 _LONGEST_DELAY = 86400.0 * 36500
 
@@ -162,6 +172,13 @@ class Server:
     def blocked_clients(self) -> int:
         """How many clients wait for a key, or for the end of a pause (INFO's blocked_clients)."""
         return len(self.waiting) + len(self.postponed)
+
+    def need_replicas(self, count: int) -> None:
+        """Refuse writes while fewer replicas than this follow (``min-replicas-to-write``)."""
+        if count:
+            self.attention |= WITHOUT_REPLICAS
+        else:
+            self.attention &= ~WITHOUT_REPLICAS
 
     # -- who may come in
 
