@@ -150,6 +150,7 @@ def lastsave(client: Client) -> Reply:
     return client.server.started // 1000
 
 
+_CANNOT_SHUT_DOWN = b"ERR Errors trying to SHUTDOWN. Check logs."
 _SHUTDOWN_WORDS = frozenset((b"nosave", b"save", b"now", b"force", b"abort"))
 
 
@@ -176,11 +177,15 @@ def shutdown(client: Client, *options: bytes) -> Reply:
         raise CommandError(b"ERR No shutdown in progress.")
     if b"now" not in words and not client.can_block:
         raise CommandError(b"ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client")
+    stop = client.server.on_shutdown
+    if stop is None:
+        _log.warn("{client} sent SHUTDOWN, but this server is part of an application.", client=client)
+        raise CommandError(_CANNOT_SHUT_DOWN)
     if b"save" in words and b"force" not in words:
         _log.error("SHUTDOWN SAVE: this server can't save yet, and stays up rather than lose the data.")
-        raise CommandError(b"ERR Errors trying to SHUTDOWN. Check logs.")
+        raise CommandError(_CANNOT_SHUT_DOWN)
     client.close(True)
-    client.server.on_shutdown()
+    stop()
     return NO_REPLY
 
 

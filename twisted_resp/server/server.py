@@ -122,8 +122,8 @@ class Server:
         self.on_slow: Callable[[Client, list[bytes], float], None] = lambda client, args, seconds: None
         #: Called for every command that is about to run while MONITORED.
         self.on_monitor: Callable[[Client, list[bytes]], None] = lambda client, args: None
-        #: What SHUTDOWN does in the end; whoever runs the server says.
-        self.on_shutdown: Callable[[], None] = lambda: None
+        #: What SHUTDOWN does in the end; whoever runs the server says. None: its clients can't stop it.
+        self.on_shutdown: Callable[[], None] | None = None
         #: Connections that may go on at the end of the batch that runs now.
         self.resumable: list[Callable[[], None]] = []
         self._settling = False
