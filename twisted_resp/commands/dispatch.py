@@ -276,7 +276,13 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
         keyspace.touching = touching
     seconds = perf_counter() - start
     if type(reply) is Deferred:
-        server.effects.abandon()
+        if attention & EFFECTS:
+            # XREADGROUP may have made a consumer before it found that it has to wait.
+            if keyspace.dirty != before:
+                server.effects.record(database, args)
+                server.pending = True
+            else:
+                server.effects.abandon()
         return _when_served(client, entry, args, reply, seconds)
     entry.calls += 1
     entry.seconds += seconds

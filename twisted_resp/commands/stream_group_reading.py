@@ -42,8 +42,8 @@ _MEANINGLESS: Final = (
     since="5.0.0",
     complexity="For each stream mentioned: O(M) with M being the number of elements returned. If M is "
     "constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1). On "
-    "the other side when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients blocked "
-    "on the stream getting new data.",
+    "the other side when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients "
+    "blocked on the stream getting new data.",
     keys=["RO access"],
     types={"min-idle-time": "integer"},
     argument_since={"min-idle-time": "8.4.0"},
