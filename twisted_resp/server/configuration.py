@@ -33,6 +33,7 @@ _BY_NAME: Final[dict[bytes, Parameter]] = {
 }
 _PATTERN: Final = frozenset(b"*?[")
 _MOST_FILES_OF_OUR_OWN: Final = 32
+_LEAST_BACKLOG: Final = 16 * 1024
 
 
 class Configuration:
@@ -135,7 +136,7 @@ class Configuration:
             self._kept[parameter.name] = value
 
     def _parsed(self, parameter: Parameter, text: bytes) -> Any:
-        value = parameter.kind.parse(text.split(b" ") if parameter.kind.many else [text])
+        value = parameter.kind.parse(_words(text) if parameter.kind.many else [text])
         if parameter.name in _ADJUSTMENTS:
             value = _ADJUSTMENTS[parameter.name](self._server, value)
         return value
@@ -158,6 +159,10 @@ class Configuration:
                 for known in followed[:-1]:
                     _CONSEQUENCES[_BY_NAME[known].name](self._server, old[known])
                 raise _failed(name, str(error)) from None
+
+
+def _words(text: bytes) -> list[bytes]:
+    return text.split(b" ") if text else []
 
 
 def _failed(name: bytes, reason: str) -> CommandError:
@@ -187,10 +192,15 @@ def _hz(server: Server, value: int) -> int:
     return min(max(value, 1), 500)
 
 
+def _backlog_size(server: Server, value: int) -> int:
+    return max(value, _LEAST_BACKLOG)
+
+
 _ADJUSTMENTS: Final[Mapping[bytes, Callable[[Server, Any], Any]]] = {
     b"dir": _directory,
     b"client-output-buffer-limit": _output_limits,
     b"hz": _hz,
+    b"repl-backlog-size": _backlog_size,
 }
 
 
