@@ -41,7 +41,6 @@ _NO_EXPIRY: Final = -1
     arity=-3,
     keys=["RW update"],
     argument_since=_CONDITIONS_SINCE,
-    acl=["keyspace"],
     history=_CONDITIONS_ADDED,
 )
 def expire(client: Client, key: bytes, seconds: bytes, *conditions: bytes) -> Reply:
@@ -57,7 +56,6 @@ def expire(client: Client, key: bytes, seconds: bytes, *conditions: bytes) -> Re
     arity=-3,
     keys=["RW update"],
     argument_since=_CONDITIONS_SINCE,
-    acl=["keyspace"],
     history=_CONDITIONS_ADDED,
 )
 def pexpire(client: Client, key: bytes, milliseconds: bytes, *conditions: bytes) -> Reply:
@@ -73,7 +71,6 @@ def pexpire(client: Client, key: bytes, milliseconds: bytes, *conditions: bytes)
     arity=-3,
     keys=["RW update"],
     argument_since=_CONDITIONS_SINCE,
-    acl=["keyspace"],
     history=_CONDITIONS_ADDED,
 )
 def expireat(client: Client, key: bytes, seconds: bytes, *conditions: bytes) -> Reply:
@@ -89,7 +86,6 @@ def expireat(client: Client, key: bytes, seconds: bytes, *conditions: bytes) -> 
     arity=-3,
     keys=["RW update"],
     argument_since=_CONDITIONS_SINCE,
-    acl=["keyspace"],
     history=_CONDITIONS_ADDED,
 )
 def pexpireat(client: Client, key: bytes, milliseconds: bytes, *conditions: bytes) -> Reply:
@@ -137,7 +133,6 @@ def _parse_conditions(words: Sequence[bytes]) -> int:
     since="1.0.0",
     complexity="O(1)",
     keys=["RO access"],
-    acl=["keyspace"],
     tips=["nondeterministic_output"],
     history=[("2.8.0", "Added the -2 reply.")],
 )
@@ -152,7 +147,6 @@ def ttl(client: Client, key: bytes) -> Reply:
     since="2.6.0",
     complexity="O(1)",
     keys=["RO access"],
-    acl=["keyspace"],
     tips=["nondeterministic_output"],
     history=[("2.8.0", "Added the -2 reply.")],
 )
@@ -161,17 +155,13 @@ def pttl(client: Client, key: bytes) -> Reply:
     return _lifetime(client, key)
 
 
-@command(
-    "EXPIRETIME key", READONLY | FAST, since="7.0.0", complexity="O(1)", keys=["RO access"], acl=["keyspace"]
-)
+@command("EXPIRETIME key", READONLY | FAST, since="7.0.0", complexity="O(1)", keys=["RO access"])
 def expiretime(client: Client, key: bytes) -> Reply:
     """Returns the expiration time of a key as a Unix timestamp."""
     return _in_seconds(_expiry(client, key))
 
 
-@command(
-    "PEXPIRETIME key", READONLY | FAST, since="7.0.0", complexity="O(1)", keys=["RO access"], acl=["keyspace"]
-)
+@command("PEXPIRETIME key", READONLY | FAST, since="7.0.0", complexity="O(1)", keys=["RO access"])
 def pexpiretime(client: Client, key: bytes) -> Reply:
     """Returns the expiration time of a key as a Unix milliseconds timestamp."""
     return _expiry(client, key)
@@ -195,7 +185,7 @@ def _in_seconds(milliseconds: int) -> int:
     return milliseconds if milliseconds < 0 else (milliseconds + 500) // 1000
 
 
-@command("PERSIST key", WRITE | FAST, since="2.2.0", complexity="O(1)", keys=["RW update"], acl=["keyspace"])
+@command("PERSIST key", WRITE | FAST, since="2.2.0", complexity="O(1)", keys=["RW update"])
 def persist(client: Client, key: bytes) -> Reply:
     """Removes the expiration time of a key."""
     database = client.db

@@ -54,7 +54,6 @@ def read_untouched(database: Database, key: bytes) -> Value:
     "other than a string, the individual complexity for this key is O(M) where M is the number of elements "
     "in the list, set, sorted set or hash. Removing a single key that holds a string value is O(1).",
     keys=["RM delete"],
-    acl=["keyspace"],
     tips=_SUMS_OVER_SHARDS,
 )
 def del_(client: Client, *keys: bytes) -> Reply:
@@ -75,7 +74,6 @@ def del_(client: Client, *keys: bytes) -> Reply:
     "different thread in order to reclaim memory, where N is the number of allocations the deleted objects "
     "where composed of.",
     keys=["RM delete"],
-    acl=["keyspace"],
     tips=_SUMS_OVER_SHARDS,
 )
 def unlink(client: Client, *keys: bytes) -> Reply:
@@ -89,7 +87,6 @@ def unlink(client: Client, *keys: bytes) -> Reply:
     since="1.0.0",
     complexity="O(N) where N is the number of keys to check.",
     keys=["RO"],
-    acl=["keyspace"],
     tips=_SUMS_OVER_SHARDS,
     history=[("3.0.3", "Accepts multiple `key` arguments.")],
 )
@@ -99,7 +96,7 @@ def exists(client: Client, *keys: bytes) -> Reply:
     return sum(read_untouched(database, key) is not None for key in keys)
 
 
-@command("TYPE key", READONLY | FAST, since="1.0.0", complexity="O(1)", keys=["RO"], acl=["keyspace"])
+@command("TYPE key", READONLY | FAST, since="1.0.0", complexity="O(1)", keys=["RO"])
 def type_(client: Client, key: bytes) -> Reply:
     """Determines the type of value stored at a key."""
     value = read_untouched(client.db, key)
@@ -112,7 +109,6 @@ def type_(client: Client, key: bytes) -> Reply:
     since="3.2.1",
     complexity="O(N) where N is the number of keys that will be touched.",
     keys=["RO"],
-    acl=["keyspace"],
     tips=_SUMS_OVER_SHARDS,
 )
 def touch(client: Client, *keys: bytes) -> Reply:
@@ -132,7 +128,6 @@ def touch(client: Client, *keys: bytes) -> Reply:
     since="1.0.0",
     complexity="O(1)",
     keys=["RW access delete", "OW update"],
-    acl=["keyspace"],
 )
 def rename(client: Client, key: bytes, newkey: bytes) -> Reply:
     """Renames a key and overwrites the destination."""
@@ -151,7 +146,6 @@ def rename(client: Client, key: bytes, newkey: bytes) -> Reply:
     since="1.0.0",
     complexity="O(1)",
     keys=["RW access delete", "OW insert"],
-    acl=["keyspace"],
     history=[
         ("3.2.0", "The command no longer returns an error when source and destination names are the same.")
     ],
@@ -174,7 +168,6 @@ def renamenx(client: Client, key: bytes, newkey: bytes) -> Reply:
     since="1.0.0",
     complexity="O(1)",
     keys=["RW access update"],
-    acl=["keyspace"],
 )
 def move(client: Client, key: bytes, index: bytes) -> Reply:
     """Moves a key to another database."""
@@ -196,7 +189,6 @@ def move(client: Client, key: bytes, index: bytes) -> Reply:
     complexity="O(N) worst case for collections, where N is the number of nested items. O(1) for string "
     "values.",
     keys=["RO access", "OW update"],
-    acl=["keyspace"],
 )
 def copy(client: Client, source: bytes, destination: bytes, *options: bytes) -> Reply:
     """Copies the value of a key to a new key."""
@@ -283,7 +275,6 @@ def _inspect(client: Client, key: bytes) -> Value:
     since="2.2.3",
     complexity="O(1)",
     keys=["RO"],
-    acl=["keyspace"],
     tips=["nondeterministic_output"],
 )
 def object_encoding(client: Client, key: bytes) -> Reply:
@@ -300,7 +291,6 @@ def object_encoding(client: Client, key: bytes) -> Reply:
     since="4.0.0",
     complexity="O(1)",
     keys=["RO"],
-    acl=["keyspace"],
     tips=["nondeterministic_output"],
 )
 def object_freq(client: Client, key: bytes) -> Reply:
@@ -319,7 +309,6 @@ def object_freq(client: Client, key: bytes) -> Reply:
     since="2.2.3",
     complexity="O(1)",
     keys=["RO"],
-    acl=["keyspace"],
     tips=["nondeterministic_output"],
 )
 def object_idletime(client: Client, key: bytes) -> Reply:
@@ -339,7 +328,6 @@ def object_idletime(client: Client, key: bytes) -> Reply:
     since="2.2.3",
     complexity="O(1)",
     keys=["RO"],
-    acl=["keyspace"],
     tips=["nondeterministic_output"],
 )
 def object_refcount(client: Client, key: bytes) -> Reply:
@@ -352,7 +340,7 @@ def object_refcount(client: Client, key: bytes) -> Reply:
     return 1
 
 
-@command("OBJECT HELP", LOADING | STALE, since="6.2.0", complexity="O(1)", acl=["keyspace"])
+@command("OBJECT HELP", LOADING | STALE, since="6.2.0", complexity="O(1)")
 def object_help(client: Client) -> Reply:
     """Returns helpful text about the different subcommands."""
     return help_reply(b"OBJECT", _OBJECT_HELP)

@@ -96,7 +96,6 @@ def parse_scan_options(options: Sequence[bytes], *, keys: bool = False, fields: 
     complexity="O(1) for every call. O(N) for a complete iteration, including enough command calls for the "
     "cursor to return back to 0. N is the number of elements inside the collection.",
     argument_since={"type": "6.0.0"},
-    acl=["keyspace"],
     tips=["nondeterministic_output", "request_policy:special", "response_policy:special"],
     history=[("6.0.0", "Added the `TYPE` subcommand.")],
 )
@@ -124,7 +123,7 @@ def scan(client: Client, cursor: bytes, *options: bytes) -> Reply:
     since="1.0.0",
     complexity="O(N) with N being the number of keys in the database, under the assumption that the key "
     "names in the database and the given pattern have limited length.",
-    acl=["keyspace", "dangerous"],
+    acl=["dangerous"],
     tips=["request_policy:all_shards", "nondeterministic_output_order"],
 )
 def keys(client: Client, pattern: bytes) -> Reply:
@@ -145,7 +144,6 @@ def keys(client: Client, pattern: bytes) -> Reply:
     since="1.0.0",
     complexity="O(1)",
     tips=["request_policy:all_shards", "response_policy:special", "nondeterministic_output"],
-    acl=["keyspace"],
 )
 def randomkey(client: Client) -> Reply:
     """Returns a random key name from the database."""

@@ -115,7 +115,7 @@ def _integer(data: bytes) -> int:
     since="1.0.0",
     complexity=_COMPLEXITY,
     keys=["RO access", _PATTERN_KEYS, _STORE_KEYS],
-    acl=["set", "sortedset", "list", "dangerous"],
+    acl=["-keyspace", "set", "sortedset", "list", "dangerous"],
     get_keys=sort_keys,
 )
 def sort(client: Client, key: bytes, *options: bytes) -> Reply:
@@ -140,7 +140,7 @@ def sort(client: Client, key: bytes, *options: bytes) -> Reply:
     since="7.0.0",
     complexity=_COMPLEXITY,
     keys=["RO access", _PATTERN_KEYS],
-    acl=["set", "sortedset", "list", "dangerous"],
+    acl=["-keyspace", "set", "sortedset", "list", "dangerous"],
     get_keys=sort_ro_keys,
 )
 def sort_ro(client: Client, key: bytes, *options: bytes) -> Reply:
