@@ -8,13 +8,14 @@ those, see :mod:`twisted_resp.keyspace.keyspace`.
 
 from __future__ import annotations
 
-from heapq import heappush
+from heapq import heapify, heappush
 from typing import TYPE_CHECKING, Any, Optional, Protocol, TypeVar, Union
 
 from twisted_resp.errors import WRONG_TYPE, CommandError
 from twisted_resp.keyspace import lfu
-from twisted_resp.keyspace.events import EXPIRED, GENERIC, KEY_MISS, NEW
+from twisted_resp.keyspace.events import EXPIRED, GENERIC, HASH, KEY_MISS, NEW
 from twisted_resp.values.dense import DenseIndex
+from twisted_resp.values.hash import Hash
 from twisted_resp.values.limits import Limits
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Database:
     :param index: the number that SELECT knows.
     """
 
-    __slots__ = ("_dense", "accessed", "expires", "index", "keyspace", "reminders", "values")
+    __slots__ = ("_dense", "accessed", "expires", "field_expires", "index", "keyspace", "reminders", "values")
 
     def __init__(self, keyspace: Keyspace, index: int) -> None:
         self.keyspace = keyspace
@@ -68,6 +69,9 @@ class Database:
         self.values: dict[bytes, Value] = {}
         #: When keys expire: Unix time in milliseconds. Keys without a TTL are not here.
         self.expires: dict[bytes, int] = {}
+        #: When to look for expired fields in hashes: not after the first of them is due. A hash that lost the last
+        #: field with a TTL may still be here, and a key that holds something else by now.
+        self.field_expires: dict[bytes, int] = {}
         #: When keys were last looked up: Unix ms, or what :mod:`lfu` packs under an LFU policy.
         self.accessed: dict[bytes, int] = {}
         #: The heap of (time, key) for :mod:`expiry`.
@@ -221,6 +225,8 @@ class Database:
             values[key] = value
             if keyspace.touching == 1:
                 self.accessed[key] = keyspace.now
+        if type(value) is Hash and value.has_expiries:
+            self.remind_of_fields(key, value)
         keyspace.dirty += dirty
         if keyspace.on_modified:
             for modified in keyspace.on_modified:
@@ -238,10 +244,10 @@ class Database:
         self._added(key)
         return value
 
-    def grown(self, key: bytes, event: bytes, group: int, dirty: int = 1) -> None:
-        """A value was changed in place and can't be empty now.
+    def grown(self, key: bytes, event: Optional[bytes], group: int, dirty: int = 1) -> None:
+        """A value was changed in place and is not to be removed, or can't be empty now.
 
-        :param event: the keyspace event, and its ``group``.
+        :param event: the keyspace event, and its ``group``; None for a change that users can't see.
         :param dirty: how many changes this counts as.
         """
         keyspace = self.keyspace
@@ -249,7 +255,7 @@ class Database:
         if keyspace.on_modified:
             for modified in keyspace.on_modified:
                 modified(self, key)
-        if keyspace.on_event:
+        if keyspace.on_event and event is not None:
             self.notify(key, event, group)
 
     def edited(self, key: bytes, event: bytes, group: int, dirty: int = 1) -> None:
@@ -287,6 +293,7 @@ class Database:
             listener(self)
         self.values = {}
         self.expires = {}
+        self.field_expires = {}
         self.accessed = {}
         self.reminders = []
         self._dense = None
@@ -295,7 +302,7 @@ class Database:
 
     def exchange(self, other: Database) -> None:
         """Swap contents with another database (:meth:`Keyspace.swap` tells the listeners)."""
-        for name in ("values", "expires", "accessed", "reminders", "_dense"):
+        for name in ("values", "expires", "field_expires", "accessed", "reminders", "_dense"):
             mine, theirs = getattr(self, name), getattr(other, name)
             setattr(self, name, theirs)
             setattr(other, name, mine)
@@ -321,8 +328,7 @@ class Database:
         if keyspace.on_before:
             self._before(key)
         self.expires[key] = at
-        heappush(self.reminders, (at, key))
-        keyspace.expiry_timer.due(at)
+        self._remind(at, key)
         if event is not None:
             keyspace.dirty += dirty
             if keyspace.on_modified:
@@ -384,6 +390,80 @@ class Database:
         for deleted in keyspace.on_deleted:
             deleted(self, key)
 
+    # -- expiry of the fields of hashes
+
+    def remind_of_fields(self, key: bytes, value: Hash) -> None:
+        """Fields of a hash may be due earlier than before: see that they go at their time."""
+        at = value.next_expiry
+        if at is None:
+            return
+        known = self.field_expires.get(key)
+        if known is None or at < known:
+            self.field_expires[key] = at
+            self._remind(at, key)
+
+    def is_field_expired(self, key: bytes, value: Hash, field: bytes) -> bool:
+        """Whether a field's time is over; if so it is deleted now, unless expiry is on hold."""
+        if not value.is_expired(field, self.keyspace.now):
+            return False
+        self.expire_fields(key, value, [field])
+        return True
+
+    def expire_fields(self, key: bytes, value: Hash, fields: list[bytes]) -> None:
+        """Delete fields whose time is over, unless expiry is on hold; the key goes with its last field."""
+        keyspace = self.keyspace
+        if not fields or keyspace.hold_expiry:
+            return
+        if keyspace.on_before:
+            self._before(key)
+        value.remove(fields)
+        for listener in keyspace.on_fields_deleted:
+            listener(self, key, fields)
+        self._fields_expired(key, value, len(fields))
+
+    def expire_due_fields(self, key: bytes, value: Hash, most: int = 0) -> int:
+        """Delete all fields that are due; answers how many that were.
+
+        :param most: stop after so many; 0 for no limit. With a limit, listeners hear of each deletion alone.
+        """
+        keyspace = self.keyspace
+        at = value.next_expiry
+        if at is None or at > keyspace.now or keyspace.hold_expiry:
+            return 0
+        if keyspace.on_before:
+            self._before(key)
+        fields = value.expire_due(keyspace.now, most)
+        for listener in keyspace.on_fields_deleted:
+            if most:
+                for field in fields:
+                    listener(self, key, [field])
+            else:
+                listener(self, key, fields)
+        self._fields_expired(key, value, len(fields))
+        return len(fields)
+
+    def _fields_expired(self, key: bytes, value: Hash, count: int) -> None:
+        keyspace = self.keyspace
+        keyspace.expired_fields += count
+        if keyspace.on_event:
+            self.notify(key, b"hexpired", HASH)
+        if not value:
+            self._discard(key)
+            if keyspace.on_event:
+                self.notify(key, b"del", GENERIC)
+        for modified in keyspace.on_modified:
+            modified(self, key)
+
+    @property
+    def hashes_with_expiring_fields(self) -> int:
+        """How many hashes have fields with a TTL (INFO's subexpiry)."""
+        found = 0
+        for key in self.field_expires:
+            value = self.values.get(key)
+            if type(value) is Hash and value.has_expiries:
+                found += 1
+        return found
+
     # -- walking
 
     def dense(self) -> DenseIndex:
@@ -393,6 +473,20 @@ class Database:
         return self._dense
 
     # -- within
+
+    def _remind(self, at: int, key: bytes) -> None:
+        reminders = self.reminders
+        heappush(reminders, (at, key))
+        # Stale ones (of keys whose TTL is refreshed all the time) must not pile up.
+        if len(reminders) > 64 + 2 * (len(self.expires) + len(self.field_expires)):
+            self.drop_stale_reminders()
+        self.keyspace.expiry_timer.due(at)
+
+    def drop_stale_reminders(self) -> None:
+        """Make the heap of reminders anew, with those that still hold."""
+        self.reminders = list(zip(self.expires.values(), self.expires))
+        self.reminders += zip(self.field_expires.values(), self.field_expires)
+        heapify(self.reminders)
 
     def _before(self, key: bytes) -> None:
         for listener in self.keyspace.on_before:
@@ -412,6 +506,8 @@ class Database:
         self.accessed.pop(key, None)
         if self.expires:
             self.expires.pop(key, None)
+        if self.field_expires:
+            self.field_expires.pop(key, None)
         if self._dense is not None:
             self._dense.discard(key)
 

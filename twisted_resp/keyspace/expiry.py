@@ -4,16 +4,22 @@ Each database keeps a heap of (time, key). A heap entry is only a reminder: the 
 changing an expiry pushes another entry and leaves the old one to be recognised as stale. One timer serves all
 databases and is set for the earliest reminder: an idle server with no due key never wakes up, and under a
 ``task.Clock`` keys go, and their ``expired`` events come, exactly at their time.
+
+Fields of hashes expire by the same reminders, one for all fields of a key: ``Database.field_expires`` has its
+time, and when that comes the hash says which of its fields are due, and when the next one is.
 """
 
 from __future__ import annotations
 
-from heapq import heapify, heappop
+from heapq import heappop
 from typing import TYPE_CHECKING, Callable, Optional
 
 from twisted.internet.interfaces import IDelayedCall
 
+from twisted_resp.values.hash import Hash
+
 if TYPE_CHECKING:
+    from twisted_resp.keyspace.database import Database
     from twisted_resp.keyspace.keyspace import Keyspace
 
 __all__ = ["ExpiryTimer"]
@@ -83,19 +89,28 @@ class ExpiryTimer:
             self._set(now + 100)
             return
         left = _SLICE
-        deleted = keyspace.expired
+        deleted = keyspace.expired + keyspace.expired_fields
         for database in keyspace.databases:
-            reminders, expires = database.reminders, database.expires
-            while reminders and left and reminders[0][0] <= now:
+            while left > 0 and database.reminders and database.reminders[0][0] <= now:
                 left -= 1
-                at, key = heappop(reminders)
-                if expires.get(key) == at:
+                at, key = heappop(database.reminders)
+                if database.expires.get(key) == at:
                     database.expire_now(key)
-            # Many stale reminders (keys whose TTL is refreshed all the time): drop them in one go.
-            if len(reminders) > 64 + 2 * len(expires):
-                reminders[:] = [(at, key) for at, key in reminders if expires.get(key) == at]
-                heapify(reminders)
-        if keyspace.expired != deleted:
+                if database.field_expires.get(key) == at:
+                    left -= _expire_fields(database, key, left + 1)
+        if keyspace.expired + keyspace.expired_fields != deleted:
             self.settled()
         if self._call is None and self._enabled:
             self.reschedule()
+
+
+def _expire_fields(database: Database, key: bytes, most: int) -> int:
+    """The time has come to look for expired fields in a hash, if it is one; answers how many of them went."""
+    del database.field_expires[key]
+    value = database.values.get(key)
+    if type(value) is not Hash:
+        return 0
+    expired = database.expire_due_fields(key, value, most)
+    if value:
+        database.remind_of_fields(key, value)
+    return expired

@@ -7,6 +7,7 @@ test a change:
 - ``on_modified(db, key)``: the key was changed, created or deleted (WATCH, tracking, parked clients);
 - ``on_event(db, key, event, group)``: a keyspace event (notifications);
 - ``on_deleted(db, key)``: the server itself deleted the key: it expired or was evicted (effects);
+- ``on_fields_deleted(db, key, fields)``: the server itself deleted fields of a hash: they expired (effects);
 - ``on_flushed(db)``, ``on_swapped(db, db)``: a whole database was emptied or exchanged (before it happens).
 """
 
@@ -62,6 +63,7 @@ class Keyspace:
         self.on_modified: list[Callable[[Database, bytes], None]] = []
         self.on_event: list[Callable[[Database, bytes, bytes, int], None]] = []
         self.on_deleted: list[Callable[[Database, bytes], None]] = []
+        self.on_fields_deleted: list[Callable[[Database, bytes, list[bytes]], None]] = []
         self.on_flushed: list[Callable[[Database], None]] = []
         self.on_swapped: list[Callable[[Database, Database], None]] = []
         self.expiry_timer = ExpiryTimer(self)

@@ -42,6 +42,8 @@ def counter(record: int, keyspace: Keyspace) -> int:
 def touched(record: int, keyspace: Keyspace) -> int:
     """The record after one more access: the higher the counter, the less likely it grows."""
     count = counter(record, keyspace)
-    if count < 255 and keyspace.random.random() < 1.0 / (max(0, count - INITIAL) * keyspace.lfu_log_factor + 1):
+    if count < 255 and keyspace.random.random() < 1.0 / (
+        max(0, count - INITIAL) * keyspace.lfu_log_factor + 1
+    ):
         count += 1
     return packed(keyspace, count)
