@@ -31,7 +31,7 @@ class Effects:
         self._listeners: list[Callable[[list[tuple[int, list[bytes]]]], None]] = []
         self._unit: list[tuple[int, list[bytes]]] = []
         self._replaced: Optional[list[list[bytes]]] = None
-        # Whether the unit holds a command, and not only deletions.
+        # Whether the unit is more than deletions that have nothing to do with each other.
         self._whole = False
         #: Whether anybody listens; handlers need not look at it.
         self.active = False
@@ -79,6 +79,12 @@ class Effects:
         """The server deleted a key of its own accord."""
         if self.active:
             self._unit.append((database.index, [b"DEL", key]))
+
+    def fields_deleted(self, database: Database, key: bytes, fields: list[bytes]) -> None:
+        """The server deleted fields of a hash of its own accord; several at once belong together."""
+        if self.active:
+            self._whole = self._whole or len(fields) > 1
+            self._unit.extend((database.index, [b"HDEL", key, field]) for field in fields)
 
     def flush(self) -> None:
         """The outermost command is over: tell the listeners."""

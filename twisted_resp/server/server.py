@@ -137,6 +137,7 @@ class Server:
         self._pause_call: Any = None
         self.keyspace.expiry_timer.settled = self._timer_settled
         self.keyspace.on_deleted.append(self.effects.deleted)
+        self.keyspace.on_fields_deleted.append(self.effects.fields_deleted)
         self.effects.changed_active = self._effects_changed
 
     @property
