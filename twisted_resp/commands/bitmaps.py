@@ -52,7 +52,7 @@ def setbit(client: Client, key: bytes, offset: bytes, value: bytes) -> Reply:
     length = len(buffer)
     old = bitmap.set_bit(buffer, place, bit)
     if old != bit or len(buffer) != length:
-        db.edited(key, b"setbit", STRING)
+        db.grown(key, b"setbit", STRING)
     return old
 
 
@@ -208,8 +208,8 @@ def bitfield(client: Client, key: bytes, *words: bytes) -> Reply:
             continue
         if step.kind == _INCRBY:
             number += old
-        elif not signed:
-            number &= 2**64 - 1  # as Redis has it, -1 is too large here and not too small
+        else:
+            number = _in_64_bits(number, bits, signed)
         new = bitmap.fit(number, bits, signed=signed, overflow=overflow)
         if new is None:
             replies.append(None)
@@ -221,7 +221,7 @@ def bitfield(client: Client, key: bytes, *words: bytes) -> Reply:
     if stored is None:
         db.store(key, buffer, b"setbit", STRING, dirty=changes)
     elif changes:
-        db.edited(key, b"setbit", STRING, changes)
+        db.grown(key, b"setbit", STRING, changes)
     return replies
 
 
@@ -238,6 +238,12 @@ def bitfield_ro(client: Client, key: bytes, *words: bytes) -> Reply:
     if any(step.kind != _GET for step in steps):
         raise CommandError(b"ERR BITFIELD_RO only supports the GET subcommand")
     return _get_fields(client, key, steps)
+
+
+def _in_64_bits(number: int, bits: int, signed: bool) -> int:
+    """What SET stores, as Redis compares it with a field's limits: far enough below, it is above instead."""
+    lowest = (1 << bits - 1) - 2**63 if signed else 0
+    return number + 2**64 if number < lowest and bits < 64 else number
 
 
 def _get_fields(client: Client, key: bytes, steps: list[_Step]) -> Reply:

@@ -43,7 +43,7 @@ def pfadd(client: Client, key: bytes, *elements: bytes) -> Reply:
     except ValueError:
         raise CommandError(_CORRUPTED) from None
     if changed:
-        db.edited(key, b"pfadd", STRING, changed)
+        db.grown(key, b"pfadd", STRING, changed)
     return 1 if changed else 0
 
 
@@ -64,14 +64,13 @@ def pfcount(client: Client, *keys: bytes) -> Reply:
         if len(keys) > 1:
             return hyperloglog.count_union(_read_all(client, keys))
         for data in _read_all(client, keys):
-            count = hyperloglog.cached_count(data)
-            if count is not None:
-                return count
-            # The count is kept in the string itself.
+            # The count is kept in the string itself, which Redis makes ready for that in any case.
             buffer = client.db.edit_buffer(keys[0])
             assert buffer is not None
-            count = hyperloglog.count(buffer)
-            client.db.edited(keys[0], None, STRING)
+            count = hyperloglog.cached_count(data)
+            if count is None:
+                count = hyperloglog.count(buffer)
+                client.db.grown(keys[0], None, STRING)
             return count
     except ValueError:
         raise CommandError(_CORRUPTED) from None
@@ -98,7 +97,7 @@ def pfmerge(client: Client, destkey: bytes, *sourcekeys: bytes) -> Reply:
     if buffer is None:
         db.store(destkey, merged, b"pfadd", STRING)
     else:
-        db.edited(destkey, b"pfadd", STRING)
+        db.grown(destkey, b"pfadd", STRING)
     return OK
 
 
@@ -165,7 +164,7 @@ def _make_dense(client: Client, key: bytes, buffer: bytearray) -> bool:
     if hyperloglog.is_dense(buffer):
         return False
     hyperloglog.to_dense(buffer)
-    client.db.edited(key, None, STRING)
+    client.db.grown(key, None, STRING)
     return True
 
 

@@ -53,7 +53,7 @@ def append(client: Client, key: bytes, value: bytes) -> Reply:
     buffer = present if type(present) is bytearray else db.edit_buffer(key)
     assert buffer is not None
     buffer += value
-    db.edited(key, b"append", STRING)
+    db.grown(key, b"append", STRING)
     return length
 
 
@@ -94,7 +94,7 @@ def setrange(client: Client, key: bytes, offset: bytes, value: bytes) -> Reply:
         return end
     grow(buffer, end)
     buffer[start:end] = value
-    db.edited(key, b"setrange", STRING)
+    db.grown(key, b"setrange", STRING)
     return len(buffer)
 
 

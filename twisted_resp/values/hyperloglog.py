@@ -13,7 +13,10 @@ that are not what they should be.
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import accumulate
 from math import inf, sqrt
 from typing import Union
 
@@ -45,9 +48,6 @@ _MAX_SPARSE_VALUE = 32
 # The greatest value that the hash can yield.
 _TOP_VALUE = 51
 _ALPHA = 0.721347520444481703680
-
-# The registers covered by a sparse opcode, 0 where the next byte has a part in it.
-_SPANS = bytes([op + 1 for op in range(64)] + [0] * 64 + [(op & 3) + 1 for op in range(128)])
 
 _MASK64 = 2**64 - 1
 _M = 0xC6A4A7935BD1E995
@@ -104,9 +104,9 @@ def registers(data: Data) -> bytearray:
     values = bytearray(_REGISTERS)
     index = 0
     for value, span in _runs(data):
+        if index + span > _REGISTERS:
+            raise ValueError("corrupted sparse HyperLogLog")
         if value:
-            if index + span > _REGISTERS:
-                break
             values[index : index + span] = bytes([value]) * span
         index += span
     if index != _REGISTERS:
@@ -141,12 +141,19 @@ def add(data: bytearray, elements: Iterable[Data], sparse_max_bytes: int) -> int
     A sparse HyperLogLog that would exceed `sparse_max_bytes` becomes dense.
     """
     changed = 0
-    for element in elements:
-        index, value = _register_of(element)
-        if data[_ENCODING] == _DENSE:
-            changed += _set_dense(data, index, value)
-        else:
-            changed += _SparseWriter(data, sparse_max_bytes).set(index, value)
+    writer = None if is_dense(data) else _SparseWriter(data, sparse_max_bytes)
+    try:
+        for element in elements:
+            index, value = _register_of(element)
+            if writer is None:
+                changed += _set_dense(data, index, value)
+            else:
+                changed += writer.set(index, value)
+                if data[_ENCODING] == _DENSE:
+                    writer = None
+    finally:
+        if writer is not None and changed:
+            writer.finish()
     if changed:
         invalidate(data)
     return changed
@@ -167,9 +174,11 @@ def merge(data: bytearray, others: Iterable[Data], sparse_max_bytes: int) -> Non
         for index, value in enumerate(values):
             if value:
                 writer.set(index, value)
-                if data[_ENCODING] == _DENSE:
+                if is_dense(data):
                     data[_HEADER:] = _pack(values)
                     break
+        else:
+            writer.finish()
     invalidate(data)
 
 
@@ -238,80 +247,100 @@ def _values(value: int, length: int) -> bytes:
     return bytes([0x80 | value - 1 << 2 | length - 1]) if length else b""
 
 
+class _SpanOf(dict[bytes, int]):
+    """How many registers a run covers, by its bytes."""
+
+    def __missing__(self, run: bytes) -> int:
+        if run[0] & 0x80:
+            span = (run[0] & 3) + 1
+        elif run[0] & 0x40:
+            # The last run may have lost its second byte.
+            span = ((run[0] & 63) << 8 | (run[1] if len(run) > 1 else 0)) + 1
+        else:
+            span = run[0] + 1
+        self[run] = span
+        return span
+
+
+_RUN = re.compile(rb"[\x40-\x7f].?|[^\x40-\x7f]", re.DOTALL)
+_SPAN_OF = _SpanOf()
+
+
 class _SparseWriter:
-    """Sets registers of a sparse HyperLogLog. Where the registers come in order, it goes on where it was."""
+    """Sets registers of a sparse HyperLogLog: cut into its runs, so that a register is found by bisection.
+
+    What was set is in `data` after `finish`.
+    """
 
     def __init__(self, data: bytearray, max_bytes: int) -> None:
         self.data = data
         self.max_bytes = max_bytes
-        self.position = _HEADER
-        self.first = 0
+        self.size = len(data)
+        self.runs: list[bytes] = _RUN.findall(data, _HEADER)
+        #: The first register of each run, and behind them the end.
+        self.firsts = list(accumulate(map(_SPAN_OF.__getitem__, self.runs), initial=0))
+
+    def finish(self) -> None:
+        """Put the runs back together."""
+        self.data[_HEADER:] = b"".join(self.runs)
 
     def set(self, index: int, value: int) -> bool:
-        """Raise the register to `value`; return whether that changed it."""
-        data = self.data
+        """Raise the register to `value`; return whether that changed it. It may make the whole dense."""
         if value > _MAX_SPARSE_VALUE:
             return self._promote(index, value)
-        end = len(data)
-        position, first = self.position, self.first
-        # The runs before this one: the previous, where joining begins, and the one before that.
-        previous = older = position
-        previous_first = older_first = first
-        span = 0
-        while position < end:
-            op = data[position]
-            span = _SPANS[op]
-            if span:
-                if index < first + span:
-                    break
-                step = 1
-            else:
-                low = data[position + 1] if position + 1 < end else 0
-                span = ((op & 63) << 8 | low) + 1
-                if index < first + span:
-                    break
-                step = 2
-            older, older_first = previous, previous_first
-            previous, previous_first = position, first
-            position += step
-            first += span
-        else:
+        runs, firsts = self.runs, self.firsts
+        place = bisect_right(firsts, index) - 1
+        if place >= len(runs):
             raise ValueError("corrupted sparse HyperLogLog")
-        # Nothing done here reaches farther back, so this is where a later register may be looked for.
-        self.position, self.first = older, older_first
-        op = data[position]
-        before, after = index - first, first + span - 1 - index
+        run = runs[place]
+        first = firsts[place]
+        before, after = index - first, firsts[place + 1] - 1 - index
+        op = run[0]
         size = 1
         if op & 0x80:
             current = (op >> 2 & 31) + 1
             if current >= value:
                 return False
-            runs = _values(current, before) + _values(value, 1) + _values(current, after)
+            left, right = _values(current, before), _values(current, after)
         else:
-            size = 1 + (op >> 6)
-            runs = _zeros(before) + _values(value, 1) + _zeros(after)
-        if len(runs) > size and end + len(runs) - size > self.max_bytes:
+            size += op >> 6
+            left, right = _zeros(before), _zeros(after)
+        growth = len(left) + 1 + len(right) - size
+        if growth > 0 and self.size + growth > self.max_bytes:
             return self._promote(index, value)
-        data[position : position + size] = runs
-        self._join(previous)
+        self.size += growth + size - len(run)
+        parts = [_values(value, 1)]
+        starts = [index]
+        if left:
+            parts.insert(0, left)
+            starts.insert(0, first)
+        if right:
+            parts.append(right)
+            starts.append(index + 1)
+        runs[place : place + 1] = parts
+        firsts[place : place + 1] = starts
+        self._join(max(place - 1, 0))
         return True
 
-    def _join(self, position: int) -> None:
-        """Join runs of the same value, in five looks from the position on."""
-        data = self.data
+    def _join(self, place: int) -> None:
+        """Join runs of the same value, in five looks from the run at this place on."""
+        runs, firsts = self.runs, self.firsts
+        last = len(runs) - 1
         for _ in range(5):
-            if position >= len(data):
+            if place >= last:
                 break
-            op = data[position]
-            if op & 0x80 and position + 1 < len(data):
-                following = data[position + 1]
-                length = (op & 3) + (following & 3) + 2
-                if op & 0xFC == following & 0xFC and length <= 4:
-                    data[position : position + 2] = bytes([op & 0xFC | length - 1])
-                    continue
-            position += 2 if op & 0xC0 == 0x40 else 1
+            op, following = runs[place][0], runs[place + 1][0]
+            length = (op & 3) + (following & 3) + 2
+            if op & 0x80 and op & 0xFC == following & 0xFC and length <= 4:
+                runs[place : place + 2] = [bytes([op & 0xFC | length - 1])]
+                del firsts[place + 1]
+                self.size -= 1
+                last -= 1
+            else:
+                place += 1
 
     def _promote(self, index: int, value: int) -> bool:
+        self.finish()
         to_dense(self.data)
         return _set_dense(self.data, index, value)
 
