@@ -26,6 +26,12 @@ def _whole_number(option: str, least: int, most: int) -> Any:
     return convert
 
 
+def _octal(text: str) -> str:
+    if not re.fullmatch("[0-7]{1,4}", text):
+        raise ValueError("--unix-mode must be octal, such as 700")
+    return text
+
+
 class Options(usage.Options):
     """What an operator may say."""
 
@@ -35,7 +41,7 @@ class Options(usage.Options):
     optParameters = [
         ["port", "p", 6379, "TCP port; 0 for any free one.", _whole_number("port", 0, 65535)],
         ["unix", None, None, "Also listen on a unix socket of this path."],
-        ["unix-mode", None, "700", "Permissions of the unix socket, in octal.", lambda text: int(text, 8)],
+        ["unix-mode", None, "700", "Permissions of the unix socket, in octal.", _octal],
         ["tls-port", None, None, "Also listen on this port for TLS.", _whole_number("tls-port", 0, 65535)],
         ["tls-cert", None, None, "The certificate (PEM) for --tls-port."],
         ["tls-key", None, None, "Its private key (PEM)."],
@@ -106,7 +112,7 @@ class Options(usage.Options):
                 where = f"{interface}:{self['port']}" if self["interfaces"] else str(self["port"])
                 described.append((f"{kind}:{self['port']}:interface={_quoted(interface)}", f"port {where} (tcp)"))
         if self["unix"]:
-            described.append((f"unix:{_quoted(self['unix'])}:mode={self['unix-mode']:o}", f"socket {self['unix']}"))
+            described.append((f"unix:{_quoted(self['unix'])}:mode={self['unix-mode']}", f"socket {self['unix']}"))
         if self["tls-port"] is not None:
             for interface in self["interfaces"] or ["127.0.0.1"]:
                 described.append(

@@ -57,7 +57,7 @@ class ServerThread:
     @property
     def running(self) -> bool:
         """Whether it has been started and not been stopped."""
-        return self._thread is not None
+        return self._thread is not None and self._listening is not None
 
     @property
     def port(self) -> int:
@@ -160,7 +160,8 @@ class ServerThread:
 
     def _shut_down(self) -> None:
         listening, reactor = self._listening, self._reactor
-        if listening is None:
+        self._listening = None
+        if listening is None:  # asked for twice: by SHUTDOWN, and by stop()
             return
         stopped: Deferred[Any] = maybeDeferred(listening.stopListening)
         # stopListening has called stopFactory, which closes the connections: in the next turn of the reactor.
