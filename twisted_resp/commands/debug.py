@@ -25,6 +25,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.text.floats import parse_double
 from twisted_resp.text.integers import parse_integer
 from twisted_resp.text.memory_sizes import parse_memory_size
+from twisted_resp.values.hash import Hash
 from twisted_resp.values.list import List
 from twisted_resp.values.strings import encoding_of
 
@@ -128,7 +129,8 @@ def _serialized_length(value: Any) -> int:
         return _length_of_length(len(value)) + len(value)
     if isinstance(value, List):
         return 1 + sum(size + 1 + _length_of_length(size) for size in value.node_sizes())
-    return 1 + sum(map(_serialized_size_of_element, value))
+    elements = value.items() if isinstance(value, Hash) else value
+    return 1 + sum(map(_serialized_size_of_element, elements))
 
 
 def _serialized_size_of_element(element: Any) -> int:
