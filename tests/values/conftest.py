@@ -28,6 +28,7 @@ def reference() -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="resp") as directory:
         path = directory + "/s"
         options = ["--port", "0", "--unixsocket", path, "--save", "", "--dir", directory]
+        options += ["--enable-debug-command", "yes"]
         process = subprocess.Popen([binary, *options], stdout=subprocess.PIPE)
         try:
             assert process.stdout is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -25,6 +26,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.text.floats import parse_double
 from twisted_resp.text.integers import parse_integer
 from twisted_resp.text.memory_sizes import parse_memory_size
+from twisted_resp.values.digest import digest_of_database, digest_of_value, in_hex
 from twisted_resp.values.hash import Hash
 from twisted_resp.values.list import List
 from twisted_resp.values.strings import encoding_of
@@ -208,6 +210,26 @@ def _quicklist(client: Client, key: bytes, full: bytes = b"0") -> Reply:
     return Status(b"Quicklist structure printed on stdout")
 
 
+def _digest(client: Client) -> Reply:
+    digest = 0
+    for database in client.server.keyspace.databases:
+        if len(database):
+            items = ((key, value, key in database.expires) for key, value in database.values.items())
+            digest = digest_of_database(database.index, items, digest)
+    return Status(in_hex(digest))
+
+
+def _digest_value(client: Client, *keys: bytes) -> Reply:
+    database = client.db
+    found = []
+    for key in keys:
+        # An expired key that nobody has deleted yet is looked at nevertheless.
+        value = database.values.get(key)
+        digest = 0 if value is None else digest_of_value(value, key in database.expires)
+        found.append(Status(in_hex(digest)))
+    return found
+
+
 def _populate(client: Client, count: bytes, prefix: bytes = b"key", size: bytes = b"0") -> Reply:
     keys, length = parse_integer(count), parse_integer(size)
     for number in (keys, length):
@@ -278,6 +300,10 @@ CHANGE-REPL-ID
     Dangerous: should be used only for testing the replication subsystem.
 DICT-RESIZING <0|1>
     Accepted: there are no hash tables whose resizing could be stopped.
+DIGEST
+    Output a hex signature of the contents of all databases.
+DIGEST-VALUE <key> [<key> ...]
+    Output a hex signature of the values of all the specified keys.
 ERROR <string>
     Return a Redis protocol error with <string> as message. Useful for clients
     unit tests to simulate Redis errors.
@@ -316,6 +342,8 @@ def _help(client: Client) -> Reply:
 _SUBCOMMANDS: Final[Mapping[bytes, tuple[int, int, Callable[..., Reply]]]] = {
     b"change-repl-id": (0, 0, _change_repl_id),
     b"dict-resizing": (1, 1, _nothing_to_do),
+    b"digest": (0, 0, _digest),
+    b"digest-value": (0, sys.maxsize, _digest_value),
     b"error": (1, 1, _error),
     b"help": (0, 0, _help),
     b"listpack": (1, 1, _listpack),
