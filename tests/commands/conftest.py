@@ -207,6 +207,12 @@ def connect(engine: Engine) -> Callable[[], Connection]:
 
 
 @pytest.fixture(scope="session")
+def connection_class() -> type[Connection]:
+    """For tests with engines of their own."""
+    return Connection
+
+
+@pytest.fixture(scope="session")
 def engine_class() -> type[Engine]:
     """For tests which need several of them, as those with Hypothesis."""
     return Engine
