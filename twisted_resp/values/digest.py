@@ -1,8 +1,9 @@
 """Digests of values and databases, as DEBUG DIGEST and DEBUG DIGEST-VALUE tell them.
 
 Equal contents have equal digests, whatever their encoding and the order of what has none. A digest is the 20
-bytes of a SHA-1, held as an integer. Things without an order are combined by exclusive or; for things in order
-the digest so far goes into the next one. The outcome is that of Redis, so that two servers can be compared.
+bytes of a SHA-1, held as an integer. Things without an order are combined by exclusive or; for things in
+order the digest so far goes into the next one. The outcome is that of Redis, so that two servers can be
+compared.
 """
 
 from __future__ import annotations
