@@ -70,6 +70,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     for _ in range(5):  # a port that was free a moment ago can be taken
         port = free_port()
         arguments = {"port": port, "bind": "127.0.0.1", "dir": directory, "save": "", "appendonly": "no"}
+        if version >= (7,):  # which asks before it lets anybody use DEBUG
+            arguments["enable-debug-command"] = "local"
         command = [program, *(str(word) for name in arguments for word in (f"--{name}", arguments[name]))]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -115,7 +115,8 @@ class Configuration:
         allowed = self[parameter]
         if allowed == b"local":
             # No TCP peer has port 0: that is what unix sockets and clients within the process show.
-            return client.address.endswith(b":0") or client.address.startswith((b"127.", b"[::1]:", b"::1:"))
+            address = client.address or b":0"
+            return address.endswith(b":0") or address.startswith((b"127.", b"[::1]:", b"::1:"))
         return bool(allowed == b"yes")
 
     # -- within
