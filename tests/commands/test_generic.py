@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from twisted_resp.keyspace.events import GENERIC
-from twisted_resp.keyspace.keyspace import TOUCH_LFU
 from twisted_resp.values.hash import Hash
 from twisted_resp.values.list import List
 from twisted_resp.values.set import Set
@@ -166,6 +165,8 @@ def test_copy(engine: Engine, name: str) -> None:
     assert engine.call("TYPE", "new") == name.encode()
     assert engine.call("TTL", "new") == engine.call("TTL", name) == 100
     assert engine.call("OBJECT", "ENCODING", "new") == engine.call("OBJECT", "ENCODING", name)
+    digest, copied, missing = engine.call("DEBUG", "DIGEST-VALUE", name, "new", "missing")
+    assert digest == copied != missing == b"0" * 40
     assert [event for event in events if event[0] != b"new"] == [(b"copy_to", b"new")]
     assert effects == [[b"COPY", name.encode(), b"new"]]
     assert engine.call("COPY", name, "new") == 0
@@ -233,7 +234,9 @@ def test_move_onto_a_key_that_is_there(engine: Engine) -> None:
     engine.call("SET", "k", "v")
     engine.call("COPY", "k", "k", "DB", 1)
     effects = engine.effects()
+    digest = engine.call("DEBUG", "DIGEST")
     assert engine.call("MOVE", "k", 1) == 0
+    assert engine.call("DEBUG", "DIGEST") == digest
     assert engine.call("MOVE", "missing", 1) == 0
     assert engine.call("EXISTS", "k") == 1
     assert effects == []
@@ -303,12 +306,15 @@ def test_idletime_is_told_in_whole_ticks(engine: Engine) -> None:
 
 
 def test_freq(engine: Engine) -> None:
-    engine.server.keyspace.touching = TOUCH_LFU
+    engine.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
     engine.call("SET", "k", "v")
     assert engine.call("OBJECT", "FREQ", "k") == 5
     assert engine.error("OBJECT", "IDLETIME", "k").startswith(b"ERR An LFU maxmemory policy is selected")
     engine.call("GET", "k")
     assert engine.call("OBJECT", "FREQ", "k") == 6
+    engine.call("CLIENT", "NO-TOUCH", "ON")
+    assert engine.call("OBJECT", "FREQ", "k") == 6
+    engine.call("CLIENT", "NO-TOUCH", "OFF")
     engine.call("RENAME", "k", "k2")
     assert engine.call("OBJECT", "FREQ", "k2") >= 6
     engine.clock.advance(120)

@@ -15,7 +15,7 @@ from twisted_resp.errors import CommandError
 from twisted_resp.keyspace import lfu
 from twisted_resp.keyspace.database import Database, Value, type_name
 from twisted_resp.keyspace.events import GENERIC
-from twisted_resp.keyspace.keyspace import TOUCH_LFU, TOUCH_NOT
+from twisted_resp.keyspace.keyspace import TOUCH_NOT
 from twisted_resp.resp import OK, Reply, Status
 from twisted_resp.server.client import Client
 from twisted_resp.text.integers import INT32_MAX, INT32_MIN, parse_integer
@@ -269,6 +269,12 @@ def _inspect(client: Client, key: bytes) -> Value:
     return value
 
 
+def _counts_accesses(client: Client) -> bool:
+    # Not keyspace.touching: for a client that does not touch it says so.
+    policy: bytes = client.server.configuration[b"maxmemory-policy"]
+    return policy.endswith(b"-lfu")
+
+
 @command(
     "OBJECT ENCODING key",
     READONLY,
@@ -298,7 +304,7 @@ def object_freq(client: Client, key: bytes) -> Reply:
     if _inspect(client, key) is None:
         return None
     keyspace = client.server.keyspace
-    if keyspace.touching != TOUCH_LFU:
+    if not _counts_accesses(client):
         raise CommandError(_LFU_IS_NOT_SELECTED)
     return lfu.counter(client.db.accessed[key], keyspace)
 
@@ -316,7 +322,7 @@ def object_idletime(client: Client, key: bytes) -> Reply:
     if _inspect(client, key) is None:
         return None
     keyspace = client.server.keyspace
-    if keyspace.touching == TOUCH_LFU:
+    if _counts_accesses(client):
         raise CommandError(_LFU_IS_SELECTED)
     # Redis' clock of accesses ticks once a second.
     return max(0, keyspace.now // 1000 - client.db.accessed[key] // 1000)
