@@ -229,7 +229,8 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
         reply = _internal_error(client, entry, args)
     finally:
         client.current = current
-        keyspace.touching = touching
+        if keyspace.touching == TOUCH_NOT:  # else CONFIG SET has just chosen another policy
+            keyspace.touching = touching
     seconds = perf_counter() - start
     entry.calls += 1
     entry.seconds += seconds
@@ -273,7 +274,8 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
     except Exception:
         reply = _internal_error(client, entry, args)
     finally:
-        keyspace.touching = touching
+        if keyspace.touching == TOUCH_NOT:  # else CONFIG SET has just chosen another policy
+            keyspace.touching = touching
     seconds = perf_counter() - start
     if type(reply) is Deferred:
         if attention & EFFECTS:
