@@ -26,6 +26,7 @@ _GROUPS = (
     "scanning",
     "server",
     "sets",
+    "slow_log",
     "sorting",
     "stream_claims",
     "stream_group_reading",

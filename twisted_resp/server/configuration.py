@@ -265,6 +265,14 @@ def _password(server: Server, value: bytes) -> None:
     server.set_password(value)
 
 
+def _slow_threshold(server: Server, value: int) -> None:
+    server.slow_threshold = value / 1_000_000 if value >= 0 else float("inf")
+
+
+def _slow_log_length(server: Server, value: int) -> None:
+    server.slow_log.resize(value)
+
+
 def _replicas(server: Server, value: int) -> None:
     configuration = server.configuration
     needed = configuration[b"min-replicas-to-write"] if configuration[b"min-replicas-max-lag"] else 0
@@ -282,4 +290,6 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"min-replicas-to-write": _replicas,
     b"notify-keyspace-events": _events,
     b"requirepass": _password,
+    b"slowlog-log-slower-than": _slow_threshold,
+    b"slowlog-max-len": _slow_log_length,
 }

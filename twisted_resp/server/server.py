@@ -20,6 +20,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
 from twisted_resp.server.notifications import Notifications
+from twisted_resp.server.slow_log import SlowLog
 from twisted_resp.server.statistics import CommandEntry, Statistics
 from twisted_resp.server.waiting import WaitingRoom
 from twisted_resp.server.watching import WatchList
@@ -118,8 +119,9 @@ class Server:
         #: Reasons to look more closely at each command; 0 almost always.
         self.attention = 0
         #: A command that takes at least as long (seconds) is handed to :attr:`on_slow`.
-        self.slow_threshold = float("inf")
-        self.on_slow: Callable[[Client, list[bytes], float], None] = lambda client, args, seconds: None
+        self.slow_threshold = 0.01
+        self.slow_log = SlowLog(128)
+        self.on_slow: Callable[[Client, list[bytes], float], None] = self.slow_log.note
         #: Called for every command that is about to run while MONITORED.
         self.on_monitor: Callable[[Client, list[bytes]], None] = lambda client, args: None
         #: What SHUTDOWN does in the end; whoever runs the server says. None: its clients can't stop it.
