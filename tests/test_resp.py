@@ -69,8 +69,14 @@ class TestDecoder:
         assert decode(request(*args) * count) == [args] * count
 
     def test_a_pipeline_of_one_shape_with_one_odd_value(self) -> None:
-        stream = request(b"SET", b"k", b"v") * 5 + request(b"SET", b"k", b"a\r\nb") + request(b"SET", b"k", b"v")
-        assert decode(stream) == [*[[b"SET", b"k", b"v"]] * 5, [b"SET", b"k", b"a\r\nb"], [b"SET", b"k", b"v"]]
+        stream = (
+            request(b"SET", b"k", b"v") * 5 + request(b"SET", b"k", b"a\r\nb") + request(b"SET", b"k", b"v")
+        )
+        assert decode(stream) == [
+            *[[b"SET", b"k", b"v"]] * 5,
+            [b"SET", b"k", b"a\r\nb"],
+            [b"SET", b"k", b"v"],
+        ]
 
     def test_a_value_that_imitates_the_rest_of_its_request(self) -> None:
         # The tokens of the two readings are the same; only the lengths tell them apart.

@@ -90,7 +90,7 @@ class TestOptions:
 
 
 class TestService:
-    @pytest_twisted.ensureDeferred
+    @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
     async def test_listens_and_stops(self) -> None:
         service = RespService(
             RespFactory(clock=Clock()), [(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"), "port")]
@@ -108,7 +108,9 @@ class TestService:
             RespFactory(clock=Clock()),
             [(TCP4ServerEndpoint(reactor, taken_port, interface="127.0.0.1"), f"port {taken_port} (tcp)")],
         )
-        with pytest.raises(ListenError, match=rf"Failed listening on port {taken_port} \(tcp\), aborting: Address"):
+        with pytest.raises(
+            ListenError, match=rf"Failed listening on port {taken_port} \(tcp\), aborting: Address"
+        ):
             service.startService()
         assert service.addresses == []
 
@@ -157,7 +159,9 @@ class TestProcesses:
             assert process.wait(10) in (0, -number, 128 + number)
 
     @pytest.mark.parametrize(
-        "command", [("-m", "twisted_resp"), ("-m", "twisted", "-n"), ("-m", "twisted")], ids=["resp", "n", "daemon"]
+        "command",
+        [("-m", "twisted_resp"), ("-m", "twisted", "-n"), ("-m", "twisted")],
+        ids=["resp", "n", "daemon"],
     )
     def test_a_taken_port_ends_it_with_one_clear_line(
         self, command: tuple[str, ...], taken_port: int, tmp_path: Path
@@ -166,7 +170,13 @@ class TestProcesses:
             # What the script twistd does.
             twistd = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
             files = ("--pidfile", str(tmp_path / "pid"), "--logfile", str(tmp_path / "log"))
-            command = ("-c", twistd, *(command[2:] or files), *(("--pidfile=",) if command[2:] else ()), "resp")
+            command = (
+                "-c",
+                twistd,
+                *(command[2:] or files),
+                *(("--pidfile=",) if command[2:] else ()),
+                "resp",
+            )
         with start(*command, "--port", str(taken_port)) as process:
             output, _ = process.communicate(timeout=20)
         assert process.returncode == 1

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Optional
 
 from twisted.internet.defer import Deferred
-from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner, textFileLogObserver
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
 from twisted.python import usage
 
 __all__ = ["main"]
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the server until it is told to stop. Exits with 1 and one line on stderr where it can't start.
 
     :param argv: the arguments, by default the process's.
@@ -40,11 +45,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     def stop() -> Deferred[None]:
         return service.stopService()
 
-    reactor.addSystemEventTrigger("before", "shutdown", stop)  # type: ignore[attr-defined]
+    reactor.addSystemEventTrigger("before", "shutdown", stop)
     print(f"twisted-resp {__version__}, PID: {os.getpid()}, on {', '.join(service.addresses)}")
     print("Server initialized")
     print("Ready to accept connections. Ctrl-C stops.", flush=True)
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 if __name__ == "__main__":

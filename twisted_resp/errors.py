@@ -5,7 +5,7 @@ A sentence starts with its code (``ERR``, ``WRONGTYPE``, ...), as it goes over t
 
 from __future__ import annotations
 
-from typing import Final, Union
+from typing import Final
 
 __all__ = [
     "CommandError",
@@ -25,7 +25,7 @@ class CommandError(Exception):
     :param message: the whole line as sent, code first, without the leading ``-``.
     """
 
-    def __init__(self, message: Union[bytes, str]) -> None:
+    def __init__(self, message: bytes | str) -> None:
         self.message: bytes = (
             message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
         )

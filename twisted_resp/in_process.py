@@ -61,7 +61,7 @@ class InProcessClient:
             except CommandError as error:
                 reply = fail(error)
         server.end_batch()
-        return reply  # type: ignore[no-any-return]
+        return reply
 
     def close(self) -> None:
         """Forget the client: its subscriptions, its transaction, what it waits for."""

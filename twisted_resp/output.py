@@ -10,7 +10,7 @@ transport itself, so :attr:`Output.size` is what a slow reader owes us; limits a
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable, Union
+from typing import Any, Callable
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.tcp import Connection
@@ -31,7 +31,7 @@ class Output:
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
-        self._pending: deque[Union[bytes, memoryview]] = deque()
+        self._pending: deque[bytes | memoryview] = deque()
         self._closing = False
         self.size = 0
         self.drained: Callable[[], None] = lambda: None
@@ -68,13 +68,13 @@ class Output:
         self._pending.clear()
         self.size = 0
 
-    def _keep(self, data: Union[bytes, memoryview]) -> None:
+    def _keep(self, data: bytes | memoryview) -> None:
         self._pending.append(data)
         self.size += len(data)
 
     def _take(self) -> bytes:
         """The next piece of what waits."""
-        taken: list[Union[bytes, memoryview]] = []
+        taken: list[bytes | memoryview] = []
         room = _PIECE
         while self._pending and room:
             data = self._pending.popleft()

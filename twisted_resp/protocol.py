@@ -12,7 +12,7 @@ sends requests but does not read replies.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred
@@ -63,7 +63,7 @@ class RespProtocol(LineReceiver):
     delimiter = b"\n"
     MAX_LENGTH = 64 * 1024
     factory: RespFactory
-    client: Optional[Client] = None
+    client: Client | None = None
     log = Logger()
 
     def __init__(self) -> None:
@@ -72,15 +72,15 @@ class RespProtocol(LineReceiver):
         self._plain = False
         self._decoder = RequestDecoder()
         self._requests: list[list[bytes]] = []  # decoded, still to run
-        self._waiting: Optional[Deferred[Reply]] = None  # what the client is parked on
+        self._waiting: Deferred[Reply] | None = None  # what the client is parked on
         self._choked = False  # the client does not read its replies
         self._held: list[bytes] = []  # arrived while nothing is run (while ``paused``, LineReceiver's word)
         self._held_size = 0
         self._incomplete_size = 0  # bytes of the request that is not all there
-        self._out: Optional[list[bytes]] = None  # replies of the batch that runs now
+        self._out: list[bytes] | None = None  # replies of the batch that runs now
         self._large = False  # whether one of them is not worth copying
         self._closing = False
-        self._soft_limit_call: Optional[IDelayedCall] = None
+        self._soft_limit_call: IDelayedCall | None = None
 
     # -- the life of a connection
 
@@ -285,7 +285,8 @@ class RespProtocol(LineReceiver):
     def _run(self) -> None:
         """Run the decoded requests, to the last or to one that parks the client."""
         client, requests, out = self.client, self._requests, self._out
-        assert client is not None and out is not None
+        assert client is not None
+        assert out is not None
         append = out.append
         done = 0
         for args in requests:
@@ -489,21 +490,21 @@ class RespFactory(Factory):
         has no such mark: it holds any amount in memory.)
     """
 
-    protocol = RespProtocol
+    protocol = RespProtocol  # type: ignore[assignment]
     noisy = False
 
     def __init__(
         self,
-        clock: Optional[IReactorTime] = None,
+        clock: IReactorTime | None = None,
         databases: int = 16,
         password: bytes = b"",
-        seed: Optional[int] = None,
+        seed: int | None = None,
         high_water_mark: int = 64 * 1024 * 1024,
     ) -> None:
         if clock is None:
             from twisted.internet import reactor  # not at import: that would install it
 
-            clock = reactor  # type: ignore[assignment]
+            clock = reactor
         load_all()
         self.server = Server(clock, STATES, databases, seed)
         install(self.server)
@@ -511,13 +512,13 @@ class RespFactory(Factory):
             self.server.password = password
             self.server.password_required = True
         self.high_water_mark = high_water_mark
-        self._own_client: Optional[InProcessClient] = None
+        self._own_client: InProcessClient | None = None
 
     def stopFactory(self) -> None:
         """The last port is closed: disconnect clients and cancel timers. The data stay."""
         self.server.close()
 
-    def refusal(self, transport: Any) -> Optional[bytes]:
+    def refusal(self, transport: Any) -> bytes | None:
         """Why a new connection is turned away, or None."""
         if len(self.server.clients) >= self.server.max_clients:
             return MAX_CLIENTS

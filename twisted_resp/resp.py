@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from typing import Any, Final, Optional
+from typing import Any, Final
 
 from twisted_resp.errors import CommandError, ProtocolError
 from twisted_resp.text.floats import format_double
@@ -347,7 +347,12 @@ def decode_burst(data: bytes, requests: list[list[bytes]]) -> int:
         # One command of two or three words, the most usual thing of all: no loop, no slices.
         if last == 5:
             count, header, name, header_1, arg_1, rest = tokens
-            if count == b"*2" and header == _LENGTHS[len(name)] and header_1 == _LENGTHS[len(arg_1)] and not rest:
+            if (
+                count == b"*2"
+                and header == _LENGTHS[len(name)]
+                and header_1 == _LENGTHS[len(arg_1)]
+                and not rest
+            ):
                 requests.append([name, arg_1])
                 return len(data)
         elif last == 7:
@@ -362,7 +367,11 @@ def decode_burst(data: bytes, requests: list[list[bytes]]) -> int:
                 requests.append([name, arg_1, arg_2])
                 return len(data)
         stride = _STRIDES[tokens[0]]
-        if last > 2 * stride and not last % stride and tokens[0:last:stride].count(tokens[0]) * stride == last:
+        if (
+            last > 2 * stride
+            and not last % stride
+            and tokens[0:last:stride].count(tokens[0]) * stride == last
+        ):
             # A pipeline of commands of one length: check and cut it column by column, which needs no loop here.
             columns = []
             for column in range(2, stride, 2):
@@ -422,7 +431,7 @@ class RequestDecoder:
         #: While False, Redis' small limits for strangers hold and :meth:`feed` stops after each request.
         self.authenticated = True
         #: Set when the stream can't be decoded any further.
-        self.error: Optional[ProtocolError] = None
+        self.error: ProtocolError | None = None
         #: Set when what comes next is not a multibulk request; see :meth:`take_rest`.
         self.inline = False
         self._tail = b""  # bytes not decoded yet
@@ -574,7 +583,7 @@ class RequestDecoder:
         return rest
 
 
-def _parse_header(digits: bytes) -> Optional[int]:
+def _parse_header(digits: bytes) -> int | None:
     """A length as Redis' string2ll reads it, or None."""
     if digits.isdigit():
         return int(digits) if len(digits) == 1 or (digits[0] != 48 and len(digits) < 20) else None

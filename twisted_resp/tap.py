@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Optional
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, UNIXServerEndpoint, serverFromString
-from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.endpoints import (
+    serverFromString,
+)
 from twisted.python import usage
 
 from twisted_resp.protocol import RespFactory
@@ -38,7 +40,7 @@ class Options(usage.Options):
     synopsis = "[options]"
     longdesc = "A Redis-compatible server. Without options it listens on 127.0.0.1:6379."
 
-    optParameters = [
+    optParameters: ClassVar[list[list[Any]]] = [
         ["port", "p", 6379, "TCP port; 0 for any free one.", _whole_number("port", 0, 65535)],
         ["unix", None, None, "Also listen on a unix socket of this path."],
         ["unix-mode", None, "700", "Permissions of the unix socket, in octal.", _octal],
@@ -50,12 +52,19 @@ class Options(usage.Options):
         ["dir", None, ".", "The directory of files."],
         ["dbfilename", None, "dump.rdb", "The name of the snapshot in it."],
     ]
-    optFlags = [
+    optFlags: ClassVar[list[list[Any]]] = [
         ["no-tcp", None, "Do not listen on --port (with --unix, --tls-port or --listen)."],
     ]
     compData = usage.Completions(
-        optActions={"unix": usage.CompleteFiles(), "tls-cert": usage.CompleteFiles(), "dir": usage.CompleteDirs()}
+        optActions={
+            "unix": usage.CompleteFiles(),
+            "tls-cert": usage.CompleteFiles(),
+            "dir": usage.CompleteDirs(),
+        }
     )
+
+    # Twisted left it untyped.
+    parseOptions: Callable[..., None]
 
     def __init__(self) -> None:
         usage.Options.__init__(self)
@@ -110,9 +119,13 @@ class Options(usage.Options):
             for interface in self["interfaces"] or ["127.0.0.1"]:
                 kind = "tcp6" if ":" in interface else "tcp"
                 where = f"{interface}:{self['port']}" if self["interfaces"] else str(self["port"])
-                described.append((f"{kind}:{self['port']}:interface={_quoted(interface)}", f"port {where} (tcp)"))
+                described.append(
+                    (f"{kind}:{self['port']}:interface={_quoted(interface)}", f"port {where} (tcp)")
+                )
         if self["unix"]:
-            described.append((f"unix:{_quoted(self['unix'])}:mode={self['unix-mode']}", f"socket {self['unix']}"))
+            described.append(
+                (f"unix:{_quoted(self['unix'])}:mode={self['unix-mode']}", f"socket {self['unix']}")
+            )
         if self["tls-port"] is not None:
             for interface in self["interfaces"] or ["127.0.0.1"]:
                 described.append(
@@ -123,7 +136,9 @@ class Options(usage.Options):
                     )
                 )
         if not described:
-            raise usage.UsageError("--no-tcp leaves nothing to listen on: give --unix, --tls-port or --listen")
+            raise usage.UsageError(
+                "--no-tcp leaves nothing to listen on: give --unix, --tls-port or --listen"
+            )
         return [(_endpoint(text), name) for text, name in described]
 
 
@@ -138,7 +153,9 @@ def _endpoint(description: str) -> Any:
     try:
         return serverFromString(reactor, description)
     except ImportError:
-        raise usage.UsageError("TLS needs pyOpenSSL and service_identity: pip install 'twisted-resp[tls]'") from None
+        raise usage.UsageError(
+            "TLS needs pyOpenSSL and service_identity: pip install 'twisted-resp[tls]'"
+        ) from None
     except Exception as error:
         raise usage.UsageError(f"{description}: {str(error) or type(error).__name__}") from None
 
@@ -154,8 +171,8 @@ def make_service(options: Options, exit_on_error: bool = True) -> RespService:
     def stop() -> None:
         from twisted.internet import reactor
 
-        if reactor.running:  # type: ignore[attr-defined]
-            reactor.stop()  # type: ignore[attr-defined]
+        if reactor.running:
+            reactor.stop()
 
     server.on_shutdown = stop
     return service
@@ -165,5 +182,5 @@ def make_service(options: Options, exit_on_error: bool = True) -> RespService:
 def makeService(options: Options) -> IService:
     """The service for ``twistd resp``."""
     # A daemon's parent learns from an exception why its child could not start; in the foreground we say it ourselves.
-    twistd: Any = options.parent  # type: ignore[has-type]
+    twistd: Any = options.parent
     return make_service(options, exit_on_error=twistd is None or bool(twistd.get("nodaemon")))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Optional, TypeVar, Union
+from typing import Any, Final, TypeVar
 
 from twisted_resp.commands.keyspecs import KeySpec
 from twisted_resp.commands.syntax import Syntax
@@ -88,7 +88,7 @@ class Command:
     def __init__(
         self,
         syntax: Syntax,
-        handler: Optional[Handler],
+        handler: Handler | None,
         flags: int,
         *,
         group: str,
@@ -101,7 +101,7 @@ class Command:
         deprecated: str = "",
         replaced_by: str = "",
         system: bool = False,
-        get_keys: Optional[GetKeys] = None,
+        get_keys: GetKeys | None = None,
     ) -> None:
         self.syntax = syntax
         self.handler = handler
@@ -155,19 +155,19 @@ def command(
     *,
     since: str,
     complexity: str,
-    group: Optional[str] = None,
-    arity: Optional[int] = None,
-    keys: Optional[Sequence[Union[str, KeySpec]]] = None,
-    types: Optional[Mapping[str, str]] = None,
-    argument_since: Optional[Mapping[str, str]] = None,
-    argument_deprecated: Optional[Mapping[str, str]] = None,
+    group: str | None = None,
+    arity: int | None = None,
+    keys: Sequence[str | KeySpec] | None = None,
+    types: Mapping[str, str] | None = None,
+    argument_since: Mapping[str, str] | None = None,
+    argument_deprecated: Mapping[str, str] | None = None,
     acl: Sequence[str] = (),
     tips: Sequence[str] = (),
     history: Iterable[tuple[str, str]] = (),
     deprecated: str = "",
     replaced_by: str = "",
     system: bool = False,
-    get_keys: Optional[GetKeys] = None,
+    get_keys: GetKeys | None = None,
 ) -> Callable[[H], H]:
     """Declare the function below as a command.
 
@@ -239,5 +239,5 @@ def _register(declared: Command) -> None:
 
 
 def _group_of(handler: Any) -> str:
-    group: str = sys.modules[handler.__module__].GROUP  # type: ignore[attr-defined]
+    group: str = sys.modules[handler.__module__].GROUP
     return group

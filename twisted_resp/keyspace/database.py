@@ -9,7 +9,7 @@ those, see :mod:`twisted_resp.keyspace.keyspace`.
 from __future__ import annotations
 
 from heapq import heapify, heappush
-from typing import TYPE_CHECKING, Any, Optional, Protocol, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted_resp.errors import WRONG_TYPE, CommandError
 from twisted_resp.keyspace import lfu
@@ -76,7 +76,7 @@ class Database:
         self.accessed: dict[bytes, int] = {}
         #: The heap of (time, key) for :mod:`expiry`.
         self.reminders: list[tuple[int, bytes]] = []
-        self._dense: Optional[DenseIndex] = None
+        self._dense: DenseIndex | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -103,17 +103,17 @@ class Database:
             self.accessed[key] = lfu.touched(self.accessed.get(key, 0), keyspace)
         return value
 
-    def read_as(self, key: bytes, kind: type[S]) -> Optional[S]:
+    def read_as(self, key: bytes, kind: type[S]) -> S | None:
         """Look up a value of one type for reading.
 
         :raises CommandError: WRONGTYPE.
         """
         value = self.read(key)
         if value is None or type(value) is kind:
-            return value  # type: ignore[no-any-return]
+            return value
         raise CommandError(WRONG_TYPE)
 
-    def read_string(self, key: bytes) -> Optional[bytes]:
+    def read_string(self, key: bytes) -> bytes | None:
         """Look up a string for reading.
 
         :raises CommandError: WRONGTYPE.
@@ -121,7 +121,7 @@ class Database:
         value = self.read(key)
         return value if value is None or type(value) is bytes else as_string(value)
 
-    def read_buffer(self, key: bytes) -> Union[bytes, bytearray, None]:
+    def read_buffer(self, key: bytes) -> bytes | bytearray | None:
         """Look up a string to read a part of it: not copied, so neither to be kept nor changed.
 
         :raises CommandError: WRONGTYPE.
@@ -142,7 +142,7 @@ class Database:
         """Whether the key is there and has not expired; leaves no other trace."""
         return key in self.values and not (self.expires and self._is_expired(key))
 
-    def edit(self, key: bytes, kind: type[S]) -> Optional[S]:
+    def edit(self, key: bytes, kind: type[S]) -> S | None:
         """Look up a value in order to change it in place; :meth:`edited` or :meth:`grown` follows a change.
 
         :raises CommandError: WRONGTYPE.
@@ -160,10 +160,10 @@ class Database:
         elif touching:
             self.accessed[key] = lfu.touched(self.accessed.get(key, 0), keyspace)
         if type(value) is kind:
-            return value  # type: ignore[no-any-return]
+            return value
         raise CommandError(WRONG_TYPE)
 
-    def edit_string(self, key: bytes) -> Union[bytes, bytearray, None]:
+    def edit_string(self, key: bytes) -> bytes | bytearray | None:
         """Look up a string in order to change or replace it.
 
         :raises CommandError: WRONGTYPE.
@@ -173,7 +173,7 @@ class Database:
             return value
         raise CommandError(WRONG_TYPE)
 
-    def edit_buffer(self, key: bytes) -> Optional[bytearray]:
+    def edit_buffer(self, key: bytes) -> bytearray | None:
         """Look up a string in order to change it in place: a buffer from now on, which is no change yet.
 
         :raises CommandError: WRONGTYPE.
@@ -244,7 +244,7 @@ class Database:
         self._added(key)
         return value
 
-    def grown(self, key: bytes, event: Optional[bytes], group: int, dirty: int = 1) -> None:
+    def grown(self, key: bytes, event: bytes | None, group: int, dirty: int = 1) -> None:
         """A value was changed in place and is not to be removed, or can't be empty now.
 
         :param event: the keyspace event, and its ``group``; None for a change that users can't see.
@@ -314,11 +314,11 @@ class Database:
 
     # -- expiry
 
-    def expiry(self, key: bytes) -> Optional[int]:
+    def expiry(self, key: bytes) -> int | None:
         """When the key expires (Unix time, ms), or None."""
         return self.expires.get(key)
 
-    def set_expiry(self, key: bytes, at: int, event: Optional[bytes] = b"expire", dirty: int = 1) -> None:
+    def set_expiry(self, key: bytes, at: int, event: bytes | None = b"expire", dirty: int = 1) -> None:
         """Let a key that is there expire.
 
         :param at: Unix time in milliseconds.
@@ -337,7 +337,7 @@ class Database:
             if keyspace.on_event:
                 self.notify(key, event, GENERIC)
 
-    def persist(self, key: bytes, event: Optional[bytes] = b"persist", dirty: int = 1) -> bool:
+    def persist(self, key: bytes, event: bytes | None = b"persist", dirty: int = 1) -> bool:
         """Remove the expiry of a key; answers whether it had one."""
         if key not in self.expires:
             return False

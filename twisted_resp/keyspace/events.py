@@ -5,7 +5,7 @@ https://redis.io/docs/latest/develop/use/keyspace-notifications/
 
 from __future__ import annotations
 
-from typing import Final, Optional
+from typing import Final
 
 __all__ = [
     "ALL", "EVICTED", "EXPIRED", "GENERIC", "HASH", "KEYEVENT", "KEYSPACE", "KEY_MISS", "LIST", "MODULE", "NEW", "SET",
@@ -50,7 +50,7 @@ _LETTERS: Final = {
 _PRINT_ORDER: Final = "g$lshzxetdKEmn"
 
 
-def flags_from_letters(letters: str) -> Optional[int]:
+def flags_from_letters(letters: str) -> int | None:
     """Parse the value of ``notify-keyspace-events``; None where a letter is unknown."""
     flags = 0
     for letter in letters:

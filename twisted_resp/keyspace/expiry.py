@@ -12,7 +12,7 @@ time, and when that comes the hash says which of its fields are due, and when th
 from __future__ import annotations
 
 from heapq import heappop
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Callable
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -36,7 +36,7 @@ class ExpiryTimer:
 
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
-        self._call: Optional[IDelayedCall] = None
+        self._call: IDelayedCall | None = None
         self._at = 0
         self._enabled = True
         self.settled: Callable[[], None] = lambda: None

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Optional
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -39,7 +38,7 @@ class Keyspace:
     :param random: the source of randomness, a seeded one for repeatable tests.
     """
 
-    def __init__(self, clock: IReactorTime, count: int = 16, random: Optional[Random] = None) -> None:
+    def __init__(self, clock: IReactorTime, count: int = 16, random: Random | None = None) -> None:
         self.clock = clock
         self._seconds = clock.seconds
         self.random = random or Random()

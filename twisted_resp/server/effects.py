@@ -10,7 +10,6 @@ nothing to do with each other and are told without.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Optional
 
 from twisted_resp.keyspace.database import Database
 
@@ -30,7 +29,7 @@ class Effects:
     def __init__(self) -> None:
         self._listeners: list[Callable[[list[tuple[int, list[bytes]]]], None]] = []
         self._unit: list[tuple[int, list[bytes]]] = []
-        self._replaced: Optional[list[list[bytes]]] = None
+        self._replaced: list[list[bytes]] | None = None
         # Whether the unit is more than deletions that have nothing to do with each other.
         self._whole = False
         #: Whether anybody listens; handlers need not look at it.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from hmac import compare_digest
 from random import Random
-from typing import Any, Final, NamedTuple, Optional
+from typing import Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -75,7 +75,7 @@ class Server:
         clock: IReactorTime,
         states: States,
         databases: int = 16,
-        seed: Optional[int] = None,
+        seed: int | None = None,
     ) -> None:
         self.clock = clock
         self.states = states

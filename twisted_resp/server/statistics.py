@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 __all__ = ["CommandEntry", "Rate", "Statistics"]
 
@@ -30,7 +30,7 @@ class CommandEntry:
         self.most = arity if arity >= 0 else 2**31
         #: How many words stand before the handler's arguments.
         self.skip = 2 if command.syntax.subcommand else 1
-        self.subcommands: Optional[dict[bytes, CommandEntry]] = None
+        self.subcommands: dict[bytes, CommandEntry] | None = None
         self.reset()
 
     def reset(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from concurrent.futures import Future
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -39,10 +39,10 @@ class ServerThread:
         self._asked_port = port
         self._settings = settings
         self._lock = threading.RLock()
-        self._thread: Optional[threading.Thread] = None
+        self._thread: threading.Thread | None = None
         self._reactor: Any = None
-        self._listening: Optional[IListeningPort] = None
-        self._factory: Optional[RespFactory] = None
+        self._listening: IListeningPort | None = None
+        self._factory: RespFactory | None = None
 
     def __enter__(self) -> ServerThread:
         self.start()
