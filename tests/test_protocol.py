@@ -31,7 +31,7 @@ class Connection:
     def __init__(self, factory: RespFactory) -> None:
         new_transport: Any = Transport  # Twisted left it untyped
         self.transport = new_transport()
-        self.protocol: Any = factory.buildProtocol(None)  # type: ignore[arg-type]
+        self.protocol: Any = factory.buildProtocol(None)
         assert isinstance(self.protocol, RespProtocol)
         self.protocol.makeConnection(self.transport)
 
@@ -71,7 +71,7 @@ def connection(factory: RespFactory) -> Connection:
 class TestRequests:
     def test_a_pipeline_is_answered_in_order_and_at_once(self, connection: Connection) -> None:
         writes: list[bytes] = []
-        connection.transport.write = writes.append  # type: ignore[method-assign]
+        connection.transport.write = writes.append
         connection.protocol.dataReceived(
             request(b"SET", b"a", b"1") + request(b"GET", b"a") + request(b"GET", b"b") + request(b"PING")
         )

@@ -109,7 +109,9 @@ class ServerThread:
             thread, self._thread = self._thread, None
             if thread is None:
                 return
-            self._reactor.callFromThread(self._shut_down)
+            # It may be ending of its own accord (SHUTDOWN), its reactor closed already.
+            with contextlib.suppress(AttributeError, OSError):
+                self._reactor.callFromThread(self._shut_down)
             if thread is not threading.current_thread():
                 thread.join()
 
