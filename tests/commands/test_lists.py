@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from twisted_resp.keyspace.keyspace import Keyspace
 from twisted_resp.resp import NULL_ARRAY
 
 Engine = Any  # the fixture of conftest.py
@@ -235,10 +236,10 @@ def test_events(engine: Engine) -> None:
 
 
 def test_changes_count_elements(engine: Engine) -> None:
-    keyspace = engine.server.keyspace
+    keyspace: Keyspace = engine.server.keyspace
 
     def changes(*call: object) -> int:
-        before: int = keyspace.dirty
+        before = keyspace.dirty
         engine.call(*call)
         return keyspace.dirty - before
 
