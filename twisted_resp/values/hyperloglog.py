@@ -54,6 +54,7 @@ _M = 0xC6A4A7935BD1E995
 _SEED = 0xADC83B19
 
 _GROUPS = _REGISTERS // 4
+_TOPS = int.from_bytes(b"\x80" * _REGISTERS, "little")
 _LOW2, _LOW4, _LOW6 = (int.from_bytes(bytes([mask]) * _GROUPS, "little") for mask in (0x03, 0x0F, 0x3F))
 
 
@@ -161,11 +162,11 @@ def add(data: bytearray, elements: Iterable[Data], sparse_max_bytes: int) -> int
 
 def merge(data: bytearray, others: Iterable[Data], sparse_max_bytes: int) -> None:
     """Make `data` the union of itself and the others. It becomes dense if one of them is."""
-    values = bytes(registers(data))
+    values = registers(data)
     dense = is_dense(data)
     for other in others:
         dense = dense or is_dense(other)
-        values = bytes(map(max, values, registers(other)))
+        values = _greatest(values, registers(other))
     if dense:
         to_dense(data)
         data[_HEADER:] = _pack(values)
@@ -197,11 +198,10 @@ def count(data: bytearray) -> int:
     cached = cached_count(data)
     if cached is not None:
         return cached
-    histogram = [0] * 64
     if is_dense(data):
-        values = _unpack(data)
-        histogram = [values.count(value) for value in range(64)]
+        histogram = _histogram(_unpack(data))
     else:
+        histogram = [0] * 64
         for value, span in _runs(data):
             histogram[value] += span
         if sum(histogram) != _REGISTERS:
@@ -213,10 +213,10 @@ def count(data: bytearray) -> int:
 
 def count_union(many: Iterable[Data]) -> int:
     """Return the estimated number of different elements in all of them together."""
-    values = bytes(_REGISTERS)
+    values = bytearray(_REGISTERS)
     for data in many:
-        values = bytes(map(max, values, registers(data)))
-    return _estimate([values.count(value) for value in range(64)])
+        values = _greatest(values, registers(data))
+    return _estimate(_histogram(values))
 
 
 def _runs(data: Data) -> Iterable[tuple[int, int]]:
@@ -381,6 +381,28 @@ def _pack(values: Data) -> bytearray:
     ):
         packed[third::3] = register.to_bytes(_GROUPS, "little")
     return packed
+
+
+def _greatest(one: Data, other: Data) -> bytearray:
+    """Return the greater value of each register."""
+    # All at once, in long integers: with the top bit of each byte set, a difference borrows from no other
+    # byte, and leaves the bit set where the first value is not the smaller one.
+    a, b = int.from_bytes(one, "little"), int.from_bytes(other, "little")
+    larger = (a | _TOPS) - b & _TOPS
+    chosen = (larger << 1) - (larger >> 7)
+    return bytearray((b ^ (a ^ b) & chosen).to_bytes(_REGISTERS, "little"))
+
+
+def _histogram(values: bytearray) -> list[int]:
+    """Return how many registers have each of the values from 0 to 63."""
+    histogram = [0] * 64
+    missing = _REGISTERS
+    for value in range(64):
+        histogram[value] = values.count(value)
+        missing -= histogram[value]
+        if not missing:
+            break
+    return histogram
 
 
 def _estimate(histogram: list[int]) -> int:
