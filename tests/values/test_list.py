@@ -75,12 +75,12 @@ class ListMachine(RuleBasedStateMachine):
 
     @rule(items=st.lists(elements, min_size=1, max_size=8), repeat=st.sampled_from([1, 1, 1, 40]))
     def push_left(self, items: list[bytes], repeat: int) -> None:
-        self.value.push_left(tuple(items * repeat))
+        assert self.value.push_left(tuple(items * repeat)) == len(self.value)
         self.model[:0] = (items * repeat)[::-1]
 
     @rule(items=st.lists(elements, min_size=1, max_size=8), repeat=st.sampled_from([1, 1, 1, 40]))
     def push_right(self, items: list[bytes], repeat: int) -> None:
-        self.value.push_right(items * repeat)
+        assert self.value.push_right(items * repeat) == len(self.value)
         self.model += items * repeat
 
     @precondition(lambda self: self.model)
