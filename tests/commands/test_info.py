@@ -27,7 +27,7 @@ def fields(engine: Engine, *sections: str) -> dict[str, str]:
     text: bytes = engine.call("INFO", *sections)
     assert text.endswith(b"\r\n")
     lines = [line for line in text.decode().split("\r\n") if line and line[0] != "#"]
-    return dict(line.split(":", 1) for line in lines)  # type: ignore[misc]
+    return dict(line.split(":", 1) for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -261,9 +261,9 @@ class TestBesideRedis:
         import redis
 
         client = redis.Redis(host=redis_server.host, port=redis_server.port, protocol=2)
-        before = client.config_get("*")
+        before: dict[str, Any] = client.config_get("*")  # type: ignore[assignment]
         yield client
-        after = client.config_get("*")
+        after: dict[str, Any] = client.config_get("*")  # type: ignore[assignment]
         for name, former in before.items():
             if former != after[name]:
                 client.config_set(name, former)

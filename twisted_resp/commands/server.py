@@ -128,11 +128,10 @@ def swapdb(client: Client, index1: bytes, index2: bytes) -> Reply:
 def time(client: Client) -> Reply:
     """Returns the server time."""
     server = client.server
-    if client.can_block and not client.in_exec:
-        now = int(server.clock.seconds() * 1_000_000)
-    else:  # inside a transaction or a script time stands still
-        now = server.now_ms * 1000
-    seconds, microseconds = divmod(now, 1_000_000)
+    # Inside a transaction or a script time stands still.
+    still = client.in_exec or not client.can_block
+    now = server.now_ms / 1000 if still else server.clock.seconds()
+    seconds, microseconds = divmod(round(now * 1_000_000), 1_000_000)
     return [b"%d" % seconds, b"%d" % microseconds]
 
 
