@@ -66,18 +66,20 @@ def decrby(client: Client, key: bytes, decrement: bytes) -> Reply:
 def _add(client: Client, key: bytes, amount: int) -> int:
     db = client.db
     value = db.edit_any(key)
-    if value is not None:
-        if type(value) is not bytes:
-            if not isinstance(value, (bytes, bytearray)):
-                raise CommandError(errors.WRONG_TYPE)
-            value = bytes(value)
-        number = parse_integer(value)
-        if number is None:
-            raise CommandError(errors.NOT_AN_INTEGER)
-        amount += number
-        if not INT64_MIN <= amount <= INT64_MAX:
-            raise CommandError(errors.INCREMENT_OVERFLOW)
-    db.store(key, b"%d" % amount, b"incrby", STRING, True)
+    if value is None:
+        db.store(key, b"%d" % amount, b"incrby", STRING)
+        return amount
+    if type(value) is not bytes:
+        if not isinstance(value, (bytes, bytearray)):
+            raise CommandError(errors.WRONG_TYPE)
+        value = bytes(value)
+    number = parse_integer(value)
+    if number is None:
+        raise CommandError(errors.NOT_AN_INTEGER)
+    amount += number
+    if not INT64_MIN <= amount <= INT64_MAX:
+        raise CommandError(errors.INCREMENT_OVERFLOW)
+    db.replace(key, b"%d" % amount, b"incrby", STRING)
     return amount
 
 
@@ -102,7 +104,10 @@ def incrbyfloat(client: Client, key: bytes, increment: bytes) -> Reply:
     if not total.is_finite:
         raise CommandError(errors.NAN_OR_INFINITY)
     text = format_long_double(total)
-    client.db.store(key, Plain(text), b"incrbyfloat", STRING, True)
+    if value is None:
+        client.db.store(key, Plain(text), b"incrbyfloat", STRING)
+    else:
+        client.db.replace(key, Plain(text), b"incrbyfloat", STRING)
     # Others must not have to add as we do.
     client.server.effects.replace(b"SET", key, text, b"KEEPTTL")
     return text

@@ -234,6 +234,20 @@ class Database:
         if keyspace.on_event:
             self.notify(key, event, group)
 
+    def replace(self, key: bytes, value: Value, event: bytes, group: int) -> None:
+        """Put a value in the place of one that was looked up to edit just now; the expiry stays.
+
+        :param event: the keyspace event, and its ``group``.
+        """
+        self.values[key] = value
+        keyspace = self.keyspace
+        keyspace.dirty += 1
+        if keyspace.on_modified:
+            for modified in keyspace.on_modified:
+                modified(self, key)
+        if keyspace.on_event:
+            self.notify(key, event, group)
+
     def create(self, key: bytes, kind: type[S]) -> S:
         """Put a new, empty value at a key that is not there; fill it, then call :meth:`edited`."""
         keyspace = self.keyspace
