@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -15,42 +16,30 @@ from hypothesis import strategies as st
 
 Engine = Any  # of conftest.py
 
-KEYS = ("a", "b")
-REQUESTS = st.one_of(
-    st.sampled_from(
-        (
-            "MULTI", "MULTI", "EXEC", "EXEC", "DISCARD", "EXEC x", "UNWATCH", "WATCH", "WATCH a", "WATCH b",
-            "WATCH a b", "SELECT 0", "SELECT 1", "SELECT x", "SWAPDB 0 1", "FLUSHDB", "RESET", "PING",
-            "PING x", "NOSUCH", "GET", "RENAME a b", "CLIENT REPLY ON", "CLIENT REPLY OFF",
-            "CLIENT REPLY SKIP", "CLIENT GETNAME", "CLIENT SETNAME me", "CLIENT NOSUCH", "CLIENT UNBLOCK x",
-            "CLIENT LIST ID x", "ECHO x",
-        )
-    ),
-    st.builds("{} {}".format, st.sampled_from(("GET", "DEL", "INCR", "PERSIST")), st.sampled_from(KEYS)),
-    st.builds("SET {} {}".format, st.sampled_from(KEYS), st.sampled_from(("1", "x"))),
-    st.builds(
-        "{} {}".format,
-        st.sampled_from(("SUBSCRIBE", "UNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE")),
-        st.sampled_from(("c", "d", "c d")),
-    ),
-    # One pattern only: of several that match, Redis chooses the order.
-    st.sampled_from(("PSUBSCRIBE c*", "PUNSUBSCRIBE c*", "PUNSUBSCRIBE")),
+# What the first two clients say, theme by theme; of few words each, or else they would hardly ever meet.
+# Requests with a bar between them follow each other.
+TRANSACTIONS = (
+    "WATCH a", "MULTI|GET a|EXEC", "SET a 1", "MULTI|SET a x", "DEL a", "INCR a", "EXEC", "MULTI|SET a 2|EXEC",
+    "WATCH b", "RENAME a b", "PERSIST a", "GET a", "UNWATCH", "DISCARD", "EXEC x", "GET", "RESET", "MULTI",
+)  # fmt: skip
+DATABASES = (
+    "WATCH a", "MULTI|GET a|EXEC", "SET a 1", "SWAPDB 0 1", "FLUSHDB", "SELECT 0", "SELECT 1", "SELECT x", "GET a",
+)  # fmt: skip
+SUBSCRIPTIONS = (
+    "SUBSCRIBE c", "SUBSCRIBE c d", "UNSUBSCRIBE c d", "SSUBSCRIBE c", "SUNSUBSCRIBE", "PSUBSCRIBE c*",
+    "PUNSUBSCRIBE", "PUNSUBSCRIBE c*", "GET a", "PING", "PING x", "MULTI", "EXEC", "RESET", "NOSUCH",
+)  # fmt: skip
+MODES = (
+    "CLIENT REPLY ON", "CLIENT REPLY OFF", "CLIENT REPLY SKIP", "PING", "GET a", "MULTI", "EXEC", "RESET",
+    "NOSUCH", "CLIENT GETNAME", "CLIENT SETNAME me", "CLIENT NOSUCH", "CLIENT UNBLOCK x", "CLIENT LIST ID x",
+    "ECHO x",
 )  # fmt: skip
 # The third only publishes: what a message to oneself follows has changed since Redis 7.0.
-PUBLICATIONS = st.builds(
-    "{} {} {}".format,
-    st.sampled_from(("PUBLISH", "SPUBLISH")),
-    st.sampled_from(("c", "d", "e")),
-    st.just("hello"),
-)
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.integers(0, 1), REQUESTS),
-        st.tuples(st.integers(0, 1), REQUESTS),
-        st.tuples(st.just(2), PUBLICATIONS),
-    ),
-    max_size=30,
-)
+PUBLICATIONS = ("PUBLISH c hello", "PUBLISH d hello", "SPUBLISH c hello")
+
+
+def conversations(*requests: str) -> st.SearchStrategy[list[tuple[int, str]]]:
+    return st.lists(st.tuples(st.integers(0, 1), st.sampled_from(requests)), min_size=10, max_size=40)
 
 
 class Theirs:
@@ -109,29 +98,56 @@ def theirs(redis_server: Any) -> Iterator[Theirs]:
     connections.close()
 
 
-@given(protocol=st.sampled_from((2, 3)), steps=STEPS)
-@settings(max_examples=150, deadline=None)
-def test_conversations(
-    engine_class: Callable[[], Engine],
-    connection_class: Callable[[Engine], Any],
-    theirs: Theirs,
-    protocol: int,
-    steps: list[tuple[int, str]],
+@pytest.fixture(scope="module")
+def check(
+    engine_class: Callable[[], Engine], connection_class: Callable[[Engine], Any], theirs: Theirs
+) -> Callable[[int, list[tuple[int, str]]], None]:
+    """Has a conversation, in which the first client speaks a certain protocol, here and there."""
+
+    def check(protocol: int, steps: list[tuple[int, str]]) -> None:
+        engine = engine_class()
+        ours = [connection_class(engine) for _ in range(3)]
+        theirs.start()
+        if protocol == 3:
+            ours[0].send("HELLO 3")
+            theirs.send(0, "HELLO 3")
+        for number, request in ((number, request) for number, step in steps for request in step.split("|")):
+            client = ours[number].client
+            if request.startswith("CLIENT REPLY") and client.transaction is not None:
+                # Redis falls silent in the middle of the array that EXEC answers; we send all or nothing.
+                continue
+            reply = ours[number].send(request)
+            mine = [reply if place == number else one.received() for place, one in enumerate(ours)]
+            assert mine == theirs.send(number, request), request
+
+    return check
+
+
+PROTOCOLS = st.sampled_from((2, 3))
+
+
+@given(PROTOCOLS, conversations(*TRANSACTIONS))
+@settings(max_examples=80, deadline=None)
+def test_transactions(check: Any, protocol: int, steps: list[tuple[int, str]]) -> None:
+    check(protocol, steps)
+
+
+@given(PROTOCOLS, conversations(*DATABASES))
+@settings(max_examples=60, deadline=None)
+def test_databases(check: Any, protocol: int, steps: list[tuple[int, str]]) -> None:
+    check(protocol, steps)
+
+
+@given(PROTOCOLS, conversations(*MODES))
+@settings(max_examples=60, deadline=None)
+def test_modes(check: Any, protocol: int, steps: list[tuple[int, str]]) -> None:
+    check(protocol, steps)
+
+
+@given(PROTOCOLS, conversations(*SUBSCRIPTIONS), st.lists(st.sampled_from(PUBLICATIONS), min_size=1))
+@settings(max_examples=60, deadline=None)
+def test_subscriptions(
+    check: Any, protocol: int, steps: list[tuple[int, str]], publications: list[str]
 ) -> None:
-    engine = engine_class()
-    ours = [connection_class(engine) for _ in range(3)]
-    theirs.start()
-    if protocol == 3:
-        ours[0].send("HELLO 3")
-        theirs.send(0, "HELLO 3")
-    for number, request in steps:
-        client = ours[number].client
-        if request.startswith("CLIENT REPLY") and client.transaction is not None:
-            # Redis falls silent in the middle of the array that EXEC answers; we send all of it or nothing.
-            continue
-        if "SUBSCRIBE" in request and client.reply_mode:
-            # The answer is sent all the same, as a push, but only since Redis 7.2.
-            continue
-        reply = ours[number].send(request)
-        mine = [reply if place == number else one.received() for place, one in enumerate(ours)]
-        assert mine == theirs.send(number, request), request
+    published = cycle(publications)
+    check(protocol, [one for step in steps for one in (step, (2, next(published)))])
