@@ -18,8 +18,8 @@ _OVERWRITE = ("OW", "update")
 
 
 def set_keys(argv: Sequence[bytes]) -> Found:
-    """Find the key of SET, which is read only with ``GET``."""
-    asked = any(word.lower() == b"get" for word in argv[3:])
+    """Find the key of SET, which is read only with ``GET`` or a comparison."""
+    asked = any(word.lower() in _SET_READS for word in argv[3:])
     return [(1, _CHANGE if asked else _OVERWRITE)]
 
 
@@ -64,6 +64,7 @@ def migrate_keys(argv: Sequence[bytes]) -> Found:
     return [(3, flags)]
 
 
+_SET_READS = frozenset((b"get", b"ifeq", b"ifne", b"ifdeq", b"ifdne"))
 # How many words an option takes.
 _SORT_OPTIONS: Mapping[bytes, int] = {b"limit": 2, b"get": 1, b"by": 1}
 _MIGRATE_OPTIONS: Mapping[bytes, int] = {b"auth": 1, b"auth2": 2}
