@@ -314,3 +314,30 @@ def test_trimming_spares_what_is_not_acknowledged(limits: Limits) -> None:
     assert stream.trim_to_length(0, policy=DELREF) == 2
     assert len(group.pending) == 0
     assert len(stream.nodes) == 0
+
+
+def test_ranges_that_begin_or_end_between_nodes(limits: Limits) -> None:
+    limits.stream_node_max_entries = 3
+    stream = filled(limits, 9)
+    assert [entry_id for entry_id, _ in stream.range((3, 1))] == [(number, 0) for number in range(4, 10)]
+    assert stream.delete((4, 0))
+    assert [entry_id for entry_id, _ in stream.reverse_range(end=(4, 5))] == [(3, 0), (2, 0), (1, 0)]
+
+
+def test_a_node_that_trimming_by_id_leaves_empty(limits: Limits) -> None:
+    limits.stream_node_max_entries = 3
+    stream = filled(limits, 3)
+    assert stream.delete((3, 0))
+    assert stream.trim_before((3, 0)) == 2
+    assert (len(stream), len(stream.nodes)) == (0, 1)
+    assert stream.first_id == stream.last_entry_id == MIN_ID
+    assert stream.range() == stream.reverse_range() == list(stream) == []
+    assert stream.get((2, 0)) is None
+    assert not stream.delete((3, 0))
+    assert stream.trim_to_length(0) == 0
+
+    stream.append((4, 0), FIELDS)  # the node is full of what was deleted
+    assert (stream.first_id, stream.last_entry_id, len(stream.nodes)) == ((4, 0), (4, 0), 2)
+    assert stream.range() == stream.range(count=1) == stream.reverse_range() == [((4, 0), FIELDS)]
+    assert stream.trim_before((4, 0)) == 0
+    assert len(stream.nodes) == 1

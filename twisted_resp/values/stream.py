@@ -2,6 +2,8 @@
 
 Entries are kept in nodes, as Redis keeps them in listpacks, because trimming with ``~`` works by whole nodes;
 see `stream_node.py`. References to nodes and their first ids are two parallel lists, which `bisect` searches.
+The first node, and no other, may have no entries left: trimming by id leaves it there, if the last id that it had
+was not to be trimmed.
 """
 
 from __future__ import annotations
@@ -102,12 +104,14 @@ class Stream:
     @property
     def first_id(self) -> StreamId:
         """The id of the first entry, 0-0 if there is none."""
-        return self._nodes[0].ids[0] if self._nodes else MIN_ID
+        if not self._length:
+            return MIN_ID
+        return (self._nodes[0].ids or self._nodes[1].ids)[0]
 
     @property
     def last_entry_id(self) -> StreamId:
         """The id of the last entry that is still there, 0-0 if there is none."""
-        return self._nodes[-1].ids[-1] if self._nodes else MIN_ID
+        return self._nodes[-1].ids[-1] if self._length else MIN_ID
 
     def next_id(self, now: int) -> StreamId | None:
         """Return the id that ``XADD *`` takes at `now` (unix ms), or None if ids are exhausted."""
@@ -220,9 +224,11 @@ class Stream:
         """Return the entries from `start` to `end`, both included; the first `count`, or all if 0."""
         found: list[Entry] = []
         nodes = self._nodes
-        if not nodes or start > end or start > nodes[-1].ids[-1]:
+        if not self._length or start > end or start > nodes[-1].ids[-1]:
             return found
         index = max(bisect_right(self._starts, start) - 1, 0)
+        if not nodes[index].ids:
+            index += 1
         first = bisect_left(nodes[index].ids, start)
         while index < len(nodes):
             node = nodes[index]
@@ -231,7 +237,7 @@ class Stream:
             if count:
                 last = min(last, first + count - len(found))
             found.extend(zip(ids[first:last], node.entries[first:last]))
-            if last < len(ids) or len(found) == count:
+            if last < len(ids) or (count and len(found) == count):
                 break
             index += 1
             first = 0
@@ -247,12 +253,14 @@ class Stream:
         while index >= 0:
             node = nodes[index]
             ids = node.ids
+            if not ids:
+                break
             first = 0 if ids[0] >= start else bisect_left(ids, start)
             last = len(ids) if ids[-1] <= end else bisect_right(ids, end)
             if count:
                 first = max(first, last - (count - len(found)))
             found.extend(zip(reversed(ids[first:last]), reversed(node.entries[first:last])))
-            if first > 0 or node.start <= start or len(found) == count:
+            if first > 0 or node.start <= start or (count and len(found) == count):
                 break
             index -= 1
         return found
@@ -345,8 +353,6 @@ class Stream:
                 doomed = excess if before is None else bisect_left(node.ids, before)
                 node.forget_first(doomed)
                 removed += doomed
-                if not node.ids:
-                    whole += 1
             break
         if whole:
             del nodes[:whole]
