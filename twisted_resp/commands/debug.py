@@ -161,7 +161,8 @@ def _object(client: Client, key: bytes) -> Reply:
         lru = accessed // 1000 & 0xFFFFFF
         idle = max(0, keyspace.now - accessed) // 1000
     line = b"Value at:0x%012x refcount:1 encoding:%b serializedlength:%d lru:%d lru_seconds_idle:%d" % (
-        id(value),
+        # A number has an address of its own in Redis, which INCR leaves as it is; here the key stands for it.
+        hash(key) & 0xFFFFFFFFFFF0 if type(value) is bytes else id(value),
         _encoding(value),
         _serialized_length(value),
         lru,
