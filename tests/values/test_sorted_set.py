@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 from typing import Any
 
 import pytest
@@ -154,15 +155,16 @@ def test_ranges_by_member_with_mixed_scores_are_at_least_harmless(limits: Limits
 
 def test_random_members(limits: Limits) -> None:
     zset = set_of(*"abcdefghijklmnop")
-    assert {zset.random_pair()[0] for _ in range(2000)} == set(zset.scores)
-    assert len(set(zset.random_pairs(10))) == 10
-    assert len(zset.random_pairs(100)) == 16
-    assert len(zset.random_pairs(100, repeat=True)) == 100
-    assert set(zset.random_pairs(2000, repeat=True)) == set(zset)
+    rng = Random(1)
+    assert {zset.random_pair(rng)[0] for _ in range(2000)} == set(zset.scores)
+    assert len(set(zset.random_pairs(rng, 10))) == 10
+    assert len(zset.random_pairs(rng, 100)) == 16
+    assert len(zset.random_pairs(rng, 100, repeat=True)) == 100
+    assert set(zset.random_pairs(rng, 2000, repeat=True)) == set(zset)
     assert (
-        zset.random_pairs(0)
-        == SortedSet(limits).random_pairs(3)
-        == SortedSet(limits).random_pairs(3, repeat=True)
+        zset.random_pairs(rng, 0)
+        == SortedSet(limits).random_pairs(rng, 3)
+        == SortedSet(limits).random_pairs(rng, 3, repeat=True)
         == []
     )
 

@@ -9,6 +9,7 @@ __all__ = ["load_all"]
 _GROUPS = (
     "bitmaps",
     "blocking_lists",
+    "blocking_sorted_sets",
     "client_commands",
     "command_info",
     "configuration",
@@ -27,6 +28,8 @@ _GROUPS = (
     "server",
     "sets",
     "slow_log",
+    "sorted_set_ranges",
+    "sorted_sets",
     "sorting",
     "stream_claims",
     "stream_group_reading",

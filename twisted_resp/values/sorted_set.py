@@ -6,7 +6,6 @@ small, and never again once it has grown; in either case it is kept the same way
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Iterator
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -15,6 +14,8 @@ from twisted_resp.values.dense import DenseIndex
 from twisted_resp.values.score_order import Pair, Place, ScoreOrder
 
 if TYPE_CHECKING:
+    from random import Random
+
     from twisted_resp.values.limits import Limits
 
 __all__ = [
@@ -346,22 +347,22 @@ class SortedSet:
 
     # -- random members --
 
-    def random_pair(self) -> Pair:
+    def random_pair(self, rng: Random) -> Pair:
         """Return a pair at random. Raises IndexError if there is none."""
-        return self._order.at(self._order.at_rank(random.randrange(len(self._scores))))
+        return self._order.at(self._order.at_rank(int(rng.random() * len(self._scores))))
 
-    def random_pairs(self, count: int, *, repeat: bool = False) -> list[Pair]:
+    def random_pairs(self, rng: Random, count: int, *, repeat: bool = False) -> list[Pair]:
         """Return `count` pairs at random; without `repeat` all different, and so no more than there are."""
         order = self._order
         size = len(self._scores)
         if not size or count <= 0:
             return []
         if repeat:
-            ranks = random.choices(range(size), k=count)
+            ranks = rng.choices(range(size), k=count)
         elif count >= size:
             return list(order)
         else:
-            ranks = random.sample(range(size), count)
+            ranks = rng.sample(range(size), count)
         return [order.at(order.at_rank(rank)) for rank in ranks]
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[Pair]]:
