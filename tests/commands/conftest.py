@@ -126,24 +126,34 @@ class SideBySide:
         self._replies = replies
         self.start()
 
-    def start(self) -> None:
-        """Begin with empty servers, whose clocks agree (but ours stands still then)."""
+    def start(self, protocol: int = 2) -> None:
+        """Begin with empty servers, whose clocks agree (but ours stands still then).
+
+        :param protocol: the RESP version to talk.
+        """
+        self._ask_theirs([b"HELLO", b"%d" % protocol])
         self._ask_theirs([b"FLUSHALL"])
         self._ask_theirs([b"SELECT", b"0"])
         self.engine = Engine(time.time())
         self._client = Client(self.engine.server)
+        self._client.protocol = protocol
 
     def ask(self, *args: object) -> tuple[Any, Any]:
         """Run one command on both and return both replies, ours first.
 
-        They come as RESP2 has them: bytes (a status with ``+``, an error with ``-``), int, list or None.
+        They come as RESP2 has them: bytes (a status with ``+``, an error with ``-``), int, list or None. In RESP3
+        a map is ``{"map": pairs}`` and a set ``{"set": members}``.
         """
         words = [as_argument(arg) for arg in args]
         server = self.engine.server
         server.keyspace.tick()
-        ours = read_reply(BytesIO(encode(self._client.execute(self._client, words), 2)))
+        ours = read_reply(BytesIO(encode(self._client.execute(self._client, words), self._client.protocol)))
         server.end_batch()
         return ours, self._ask_theirs(words)
+
+    def tell_redis(self, *args: object) -> Any:
+        """Run one command on redis-server only; return its reply."""
+        return self._ask_theirs([as_argument(arg) for arg in args])
 
     def check(self, *args: object) -> Any:
         """Run one command on both, and return the reply on which they agree."""
@@ -183,7 +193,7 @@ class SideBySide:
 
 
 def read_reply(stream: BinaryIO) -> Any:
-    """Read one RESP2 reply."""
+    """Read one reply."""
     line = stream.readline()[:-2]
     mark, rest = line[:1], line[1:]
     if mark == b"$":
@@ -191,6 +201,12 @@ def read_reply(stream: BinaryIO) -> Any:
         return None if length < 0 else stream.read(length + 2)[:-2]
     if mark == b"*":
         return None if rest == b"-1" else [read_reply(stream) for _ in range(int(rest))]
+    if mark == b"%":
+        return {"map": [[read_reply(stream), read_reply(stream)] for _ in range(int(rest))]}
+    if mark == b"~":
+        return {"set": [read_reply(stream) for _ in range(int(rest))]}
+    if mark == b"_":
+        return None
     return int(rest) if mark == b":" else line
 
 
