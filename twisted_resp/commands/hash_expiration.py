@@ -98,10 +98,7 @@ def _hexpire(
     at = _time(amount, _UNITS[unit], now, name)
     condition = rest[0].upper()
     conditions = rest[:1] if condition in _CONDITIONS else ()
-    words = rest[len(conditions) :]
-    if len(words) < 2:
-        raise CommandError(_NO_FIELDS)
-    fields = _fields(words, b"ERR Parameter `numFields` should be greater than 0")
+    fields = _fields(rest[len(conditions) :], b"ERR Parameter `numFields` should be greater than 0")
     if value is None:
         return [_NO_FIELD] * len(fields)
     value.prepare_expiry()

@@ -199,7 +199,10 @@ def spop(client: Client, key: bytes, *count: bytes) -> Reply:
         return None
     server = client.server
     member = value.pop(server.random)
-    db.edited(key, b"spop", SET)
+    if value:
+        db.grown(key, b"spop", SET)
+    else:
+        db.edited(key, b"spop", SET)
     if server.effects.active:
         server.effects.replace(b"SREM", key, member)
     return member

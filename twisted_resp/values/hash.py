@@ -128,6 +128,11 @@ class Hash:
         """All values, in the order of `fields`."""
         return list(self._ordered().values())
 
+    @property
+    def mapping(self) -> dict[bytes, bytes]:
+        """The values by field, in no order. Not to be changed."""
+        return self._fields
+
     def items(self) -> list[tuple[bytes, bytes]]:
         """All fields with their values."""
         return list(self._ordered().items())
@@ -141,22 +146,27 @@ class Hash:
         """
         fields = self._fields
         new = field not in fields
-        if self.encoding != _HASHTABLE:
-            longest = self._limits.hash_max_listpack_value
-            if len(field) > longest or len(value) > longest:
-                self.encoding = _HASHTABLE
         fields[field] = value
+        if self.encoding != _HASHTABLE:
+            limits = self._limits
+            longest = limits.hash_max_listpack_value
+            if (
+                len(field) > longest
+                or len(value) > longest
+                or len(fields) > limits.hash_max_listpack_entries
+            ):
+                self.encoding = _HASHTABLE
         if new:
             if self._index is not None:
                 self._index.add(field)
-            if len(fields) > self._limits.hash_max_listpack_entries:
-                self.encoding = _HASHTABLE
         elif self._expiries and not keep_expiry:
             self.persist(field)
         return new
 
     def set_many(self, pairs: Sequence[bytes]) -> int:
         """Set fields and values given in turn (HSET); returns how many fields are new."""
+        if len(pairs) == 2:
+            return int(self.set(pairs[0], pairs[1]))
         fields = self._fields
         before = len(fields)
         if self.encoding != _HASHTABLE:
@@ -170,10 +180,7 @@ class Hash:
                         self.encoding = _HASHTABLE
                         break
         if self._index is None and not self._expiries:
-            if len(pairs) == 2:
-                fields[pairs[0]] = pairs[1]
-            else:
-                fields.update(zip(pairs[::2], pairs[1::2]))
+            fields.update(zip(pairs[::2], pairs[1::2]))
             if len(fields) > self._limits.hash_max_listpack_entries:
                 self.encoding = _HASHTABLE
         else:

@@ -138,6 +138,14 @@ class Set:
         """Add `members` (SADD) and return how many of them are new."""
         known = self._members
         if self.encoding != _HASHTABLE:
+            limits = self._limits
+            if (
+                len(members) == 1
+                and members[0] in known
+                and limits.set_max_listpack_entries
+                and limits.set_max_intset_entries
+            ):
+                return 0  # without a look at the encoding: nothing can change it here
             self._prepare(members)
         elif self._index is None:
             before = len(known)
