@@ -23,6 +23,7 @@ _GROUPS = (
     "hyperloglog",
     "info",
     "lists",
+    "memory",
     "pubsub",
     "scanning",
     "server",

@@ -26,8 +26,10 @@ from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.keyspace import TOUCH_NOT
 from twisted_resp.resp import NO_REPLY, QUEUED, Reply
 from twisted_resp.server.client import Client
+from twisted_resp.server.eviction import make_room
 from twisted_resp.server.server import (
     EFFECTS,
+    LIMITED_MEMORY,
     LOADING,
     MONITORED,
     PAUSED,
@@ -56,7 +58,7 @@ _TOUCHES = frozenset((b"touch", b"exec"))
 # What a pause of writes holds back.
 _PAUSED_WRITES = table.WRITE | table.MAY_REPLICATE
 # The states of a server in which it refuses commands.
-_REFUSING = LOADING | WITHOUT_REPLICAS
+_REFUSING = LOADING | LIMITED_MEMORY | WITHOUT_REPLICAS
 # What a browser sends that was tricked into talking to us.
 _HTTP = frozenset((b"post", b"host:"))
 
@@ -317,6 +319,8 @@ def _refusal(client: Client, entry: CommandEntry) -> CommandError | None:
     if entry.full_name == b"exec" and client.transaction is not None:
         flags |= client.transaction.flags
         missing |= client.transaction.missing
+    if attention & LIMITED_MEMORY and not make_room(client.server) and flags & table.DENYOOM:
+        return CommandError(errors.OUT_OF_MEMORY)
     if attention & WITHOUT_REPLICAS and flags & table.WRITE:
         return CommandError(errors.NO_REPLICAS)
     if attention & LOADING and missing & table.LOADING:

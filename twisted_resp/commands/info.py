@@ -17,6 +17,7 @@ from twisted_resp import __version__
 from twisted_resp.commands.table import LOADING, SENTINEL, STALE, command
 from twisted_resp.resp import Reply, Verbatim
 from twisted_resp.server.client import Client
+from twisted_resp.server.memory import EMPTY
 from twisted_resp.server.server import LOADING as IS_LOADING
 from twisted_resp.server.server import REDIS_VERSION, Server
 from twisted_resp.server.statistics import CommandEntry
@@ -136,20 +137,21 @@ def _has_timeout(client: Client) -> bool:
 
 
 def _memory(server: Server) -> Iterable[Field]:
-    used = _resident_memory()
+    used = server.memory.used()
+    resident = _resident_memory()
     peak = server.statistics.peak_memory = max(server.statistics.peak_memory, used)
     total = _total_memory()
     limit = server.configuration[b"maxmemory"]
     yield "used_memory", used
     yield "used_memory_human", format_memory_size(used)
-    yield "used_memory_rss", used
-    yield "used_memory_rss_human", format_memory_size(used)
+    yield "used_memory_rss", resident
+    yield "used_memory_rss_human", format_memory_size(resident)
     yield "used_memory_peak", peak
     yield "used_memory_peak_human", format_memory_size(peak)
     yield "used_memory_peak_perc", _percent(used, peak)
-    yield "used_memory_overhead", 0
-    yield "used_memory_startup", 0
-    yield "used_memory_dataset", used
+    yield "used_memory_overhead", EMPTY
+    yield "used_memory_startup", EMPTY
+    yield "used_memory_dataset", used - EMPTY
     yield "used_memory_dataset_perc", "100.00%"
     yield "allocator_allocated", used
     yield "allocator_active", used

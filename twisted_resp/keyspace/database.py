@@ -211,12 +211,12 @@ class Database:
         :param dirty: how many changes this counts as.
         """
         keyspace = self.keyspace
-        if self.expires and key in self.expires and not self._is_expired(key) and not keep_ttl:
-            if keyspace.on_before:
-                self._before(key)
-            del self.expires[key]
+        # A key whose time has come goes first; where expiry is on hold only its time does.
+        drop_ttl = self.expires and key in self.expires and (self._is_expired(key) or not keep_ttl)
         if keyspace.on_before:
             self._before(key)
+        if drop_ttl:
+            self.expires.pop(key, None)
         values = self.values
         if key not in values:
             values[key] = value

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted_resp.errors import SYNTAX, CommandError
 from twisted_resp.keyspace import lfu
 from twisted_resp.keyspace.keyspace import TOUCH_LFU, TOUCH_LRU
+from twisted_resp.server.eviction import make_room
 from twisted_resp.server.parameters import HIDDEN, IMMUTABLE, PARAMETERS, PROTECTED, Parameter
 from twisted_resp.text.glob import compile_glob
 
@@ -265,6 +266,13 @@ def _password(server: Server, value: bytes) -> None:
     server.set_password(value)
 
 
+def _memory_limit(server: Server, value: int) -> None:
+    server.limit_memory(value)
+    if value:
+        make_room(server)
+        server.pending = True  # what was evicted is told after the command
+
+
 def _slow_threshold(server: Server, value: int) -> None:
     server.slow_threshold = value / 1_000_000 if value >= 0 else float("inf")
 
@@ -285,6 +293,7 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"bind": _cannot_bind,
     b"activedefrag": _cannot_defragment,
     b"maxclients": _max_clients,
+    b"maxmemory": _memory_limit,
     b"maxmemory-policy": _policy,
     b"min-replicas-max-lag": _replicas,
     b"min-replicas-to-write": _replicas,

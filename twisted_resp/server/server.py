@@ -21,12 +21,14 @@ from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
 from twisted_resp.server.notifications import Notifications
 from twisted_resp.server.slow_log import SlowLog
+from twisted_resp.server.memory import MemoryAccount
 from twisted_resp.server.statistics import CommandEntry, Statistics
 from twisted_resp.server.waiting import WaitingRoom
 from twisted_resp.server.watching import WatchList
 
 __all__ = [
     "EFFECTS",
+    "LIMITED_MEMORY",
     "LOADING",
     "MONITORED",
     "PAUSED",
@@ -44,6 +46,7 @@ PAUSED = 1 << 0
 LOADING = 1 << 1
 MONITORED = 1 << 2
 EFFECTS = 1 << 3
+LIMITED_MEMORY = 1 << 5  # there is a limit to what the data may take
 WITHOUT_REPLICAS = 1 << 4  # too few of them to write
 
 _LONGEST_DELAY = 86400.0 * 36500
@@ -86,6 +89,7 @@ class Server:
         self.channels = Channels()
         self.notifications = Notifications(self.keyspace, self.channels)
         self.effects = Effects()
+        self.memory = MemoryAccount(self)
         self.statistics = Statistics()
         #: Commands by every spelling that clients use, filled by the dispatcher.
         self.commands: dict[bytes, CommandEntry] = {}
@@ -175,6 +179,14 @@ class Server:
     def blocked_clients(self) -> int:
         """How many clients wait for a key, or for the end of a pause (INFO's blocked_clients)."""
         return len(self.waiting) + len(self.postponed)
+
+    def limit_memory(self, limit: int) -> None:
+        """Set ``maxmemory`` (bytes; 0 for none)."""
+        self.memory.set_limit(limit)
+        if limit:
+            self.attention |= LIMITED_MEMORY
+        else:
+            self.attention &= ~LIMITED_MEMORY
 
     def need_replicas(self, count: int) -> None:
         """Refuse writes while fewer replicas than this follow (``min-replicas-to-write``)."""

@@ -1,0 +1,74 @@
+"""Eviction: which keys go when the data take more than ``maxmemory``.
+
+As in Redis the choice is approximate: of a few keys of each database, taken at random (``maxmemory-samples``), the
+best goes. (Redis remembers good candidates from one time to the next; this does not.)
+https://redis.io/docs/latest/develop/reference/eviction/
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted_resp.keyspace import lfu
+from twisted_resp.keyspace.database import Database
+from twisted_resp.keyspace.events import EVICTED
+
+if TYPE_CHECKING:
+    from twisted_resp.server.server import Server
+
+__all__ = ["make_room"]
+
+# How many times we look for a key with a TTL before we give up on chance.
+_TRIES: Final = 50
+
+
+def make_room(server: Server) -> bool:
+    """Evict until the data fit their limit; answers whether they do."""
+    memory = server.memory
+    policy: bytes = server.configuration[b"maxmemory-policy"]
+    while memory.used() > memory.limit:
+        if policy == b"noeviction":
+            return False
+        victim = _victim(server, policy)
+        if victim is None:
+            return False
+        database, key = victim
+        database.evict(key, b"evicted", EVICTED)
+    return True
+
+
+def _victim(server: Server, policy: bytes) -> tuple[Database, bytes] | None:
+    keyspace = server.keyspace
+    random = policy.endswith(b"random")
+    volatile = policy.startswith(b"volatile")
+    best: tuple[float, Database, bytes] | None = None
+    for database in keyspace.databases:
+        for _ in range(1 if random else server.configuration[b"maxmemory-samples"]):
+            key = _random_key(database, volatile)
+            if key is None:
+                break
+            if random:
+                rank = keyspace.random.random()
+            elif policy == b"volatile-ttl":
+                rank = database.expires[key]
+            elif policy.endswith(b"lfu"):
+                rank = lfu.counter(database.accessed[key], keyspace)
+            else:
+                rank = database.accessed[key]
+            if best is None or rank < best[0]:
+                best = (rank, database, key)
+    return None if best is None else best[1:]
+
+
+def _random_key(database: Database, volatile: bool) -> bytes | None:
+    random = database.keyspace.random
+    if not volatile:
+        return database.dense().random(random) if database.values else None
+    if not database.expires:
+        return None
+    # Reminders are at hand in a list. Some are stale: those of keys whose expiry has changed.
+    for _ in range(_TRIES):
+        _, key = random.choice(database.reminders)
+        if key in database.expires:
+            return key
+    return next(iter(database.expires))
