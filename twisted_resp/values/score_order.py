@@ -17,7 +17,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-__all__ = ["Pair", "Place", "ScoreOrder"]
+__all__ = ["Pair", "Place", "ScoreOrder", "in_order"]
 
 Pair = tuple[bytes, float]
 Place = tuple[int, int]
@@ -44,8 +44,7 @@ class ScoreOrder:
     def of(cls, pairs: Iterable[Pair]) -> ScoreOrder:
         """Build the order of many pairs at once."""
         order = cls()
-        ordered = sorted(pairs)
-        ordered.sort(key=_score_of)
+        ordered = in_order(pairs)
         for start in range(0, len(ordered), _LOAD):
             chunk = ordered[start : start + _LOAD]
             order._scores.append(array("d", [score for _, score in chunk]))
@@ -332,6 +331,13 @@ class ScoreOrder:
         if end:
             found.extend(zip(self._members[last][:end], self._scores[last][:end]))
         return found
+
+
+def in_order(pairs: Iterable[Pair]) -> list[Pair]:
+    """Sort pairs as they stand in a sorted set."""
+    ordered = sorted(pairs)
+    ordered.sort(key=_score_of)
+    return ordered
 
 
 def _score_of(pair: Pair) -> float:
