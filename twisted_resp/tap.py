@@ -18,6 +18,10 @@ from twisted_resp.service import RespService
 
 __all__ = ["Options", "makeService", "make_service"]
 
+# Connections that may wait to be accepted, as Redis has it. With Twisted's 50 a burst of connections overflows the
+# queue, and who falls out tries again a second later.
+_BACKLOG = 511
+
 
 def _whole_number(option: str, least: int, most: int) -> Any:
     def convert(text: str) -> int:
@@ -120,18 +124,24 @@ class Options(usage.Options):
                 kind = "tcp6" if ":" in interface else "tcp"
                 where = f"{interface}:{self['port']}" if self["interfaces"] else str(self["port"])
                 described.append(
-                    (f"{kind}:{self['port']}:interface={_quoted(interface)}", f"port {where} (tcp)")
+                    (
+                        f"{kind}:{self['port']}:interface={_quoted(interface)}:backlog={_BACKLOG}",
+                        f"port {where} (tcp)",
+                    )
                 )
         if self["unix"]:
             described.append(
-                (f"unix:{_quoted(self['unix'])}:mode={self['unix-mode']}", f"socket {self['unix']}")
+                (
+                    f"unix:{_quoted(self['unix'])}:mode={self['unix-mode']}:backlog={_BACKLOG}",
+                    f"socket {self['unix']}",
+                )
             )
         if self["tls-port"] is not None:
             for interface in self["interfaces"] or ["127.0.0.1"]:
                 described.append(
                     (
                         f"ssl:{self['tls-port']}:privateKey={_quoted(self['tls-key'])}"
-                        f":certKey={_quoted(self['tls-cert'])}:interface={_quoted(interface)}",
+                        f":certKey={_quoted(self['tls-cert'])}:interface={_quoted(interface)}:backlog={_BACKLOG}",
                         f"port {self['tls-port']} (tls)",
                     )
                 )

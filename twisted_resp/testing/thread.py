@@ -146,7 +146,8 @@ class ServerThread:
         reactor = self._reactor = _new_reactor()
         try:
             factory = RespFactory(clock=reactor, **self._settings)
-            self._listening = reactor.listenTCP(self._asked_port, factory, interface=self.host)
+            # The backlog is Redis' own: a test may open many connections at once.
+            self._listening = reactor.listenTCP(self._asked_port, factory, backlog=511, interface=self.host)
             self._factory = factory
         except BaseException as error:
             _close_reactor(reactor)
