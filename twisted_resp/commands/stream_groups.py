@@ -163,7 +163,7 @@ def xgroup_create(client: Client, key: bytes, name: bytes, start: bytes, *option
     last_id = strict_id(start) if start != b"$" else MIN_ID if stream is None else stream.last_id
     if stream is None:
         db.create(key, Stream).create_group(name, last_id, entries_read)
-        db.edited(key, b"xgroup-create", STREAM)
+        db.grown(key, b"xgroup-create", STREAM)
     elif stream.create_group(name, last_id, entries_read) is None:
         raise CommandError(b"BUSYGROUP Consumer Group name already exists")
     else:
@@ -319,7 +319,7 @@ def xackdel(client: Client, key: bytes, name: bytes, *words: bytes) -> Reply:
     outcomes = [stream.acknowledge_and_delete(group, entry_id, policy) for entry_id in strict_ids(texts)]
     acknowledged = len(outcomes) - outcomes.count(NOT_FOUND)
     if len(stream) < before:
-        db.edited(key, b"xdel", STREAM, acknowledged)
+        db.grown(key, b"xdel", STREAM, acknowledged)
     else:
         changed(client, key, dirty=acknowledged)
     return outcomes

@@ -41,6 +41,7 @@ __all__ = [
     "parse_start",
     "strict_id",
     "strict_ids",
+    "trim_about",
     "trim_stream",
 ]
 
@@ -278,6 +279,11 @@ def trim_stream(stream: Stream, trim: Trim) -> int:
     if trim.length is None:
         return stream.trim_before(before, approximate=approximate, limit=limit, policy=policy)
     return stream.trim_to_length(trim.length, approximate=approximate, limit=limit, policy=policy)
+
+
+def trim_about(stream: Stream, length: int, limits: Limits) -> int:
+    """Trim to roughly ``length`` entries (``MAXLEN ~``), and answer how many that removed."""
+    return stream.trim_to_length(length, approximate=True, limit=_usual_limit(limits))
 
 
 def exact_trim(stream: Stream, trim: Trim) -> list[bytes]:

@@ -10,7 +10,6 @@ from typing import Final
 
 from twisted_resp import errors
 from twisted_resp.commands.stream_options import (
-    Options,
     count_argument,
     entries_reply,
     exact_trim,
@@ -21,6 +20,7 @@ from twisted_resp.commands.stream_options import (
     parse_start,
     strict_id,
     strict_ids,
+    trim_about,
     trim_stream,
 )
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
@@ -28,8 +28,9 @@ from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import STREAM
 from twisted_resp.resp import NULL_ARRAY, OK, Reply
 from twisted_resp.server.client import Client
-from twisted_resp.values.stream import DELETED, NOT_FOUND, Fields, Stream
-from twisted_resp.values.stream_id import MAX_ID, MIN_ID, StreamId
+from twisted_resp.text.integers import parse_integer
+from twisted_resp.values.stream import DELETED, NOT_FOUND, Stream
+from twisted_resp.values.stream_id import MAX_ID, MIN_ID, NewId, StreamId
 
 __all__ = ["GROUP"]
 
@@ -56,47 +57,63 @@ _TOO_LARGE: Final = b"ERR Elements are too large to be stored"
         ("8.2.0", "Added the `KEEPREF`, `DELREF` and `ACKED` options."),
     ],
 )
-def xadd(client: Client, key: bytes, *words: bytes) -> Reply:
+def xadd(client: Client, key: bytes, first: bytes, *rest: bytes) -> Reply:
     """Appends a new message to a stream. Creates the key if it doesn't exist."""
-    if words[0] != b"*":
-        return _add_with_options(client, key, words)
-    if not len(words) & 1:
+    # What clients send a million times is ``*``, and ``MAXLEN ~ n *``.
+    most: int | None = None
+    if first == b"*":
+        fields = rest
+    else:
+        if first == b"MAXLEN" and len(rest) > 4 and rest[0] == b"~" and rest[2] == b"*":
+            most = parse_integer(rest[1])
+        if most is None or most < 0:
+            return _add_with_options(client, key, (first, *rest))
+        fields = rest[3:]
+    if len(fields) & 1:
         raise errors.wrong_arity(b"xadd")
     db = client.db
+    server = client.server
+    now = server.keyspace.now
     stream = db.edit(key, Stream)
     if stream is None:
         stream = db.create(key, Stream)
-    server = client.server
-    entry_id = stream.next_id(server.keyspace.now)
+    entry_id = (now, 0) if now > stream.last_id[0] else stream.next_id(now)
     if entry_id is None:
         raise CommandError(_EXHAUSTED)
-    fields = words[1:]
-    _append(stream, entry_id, fields)
-    db.edited(key, b"xadd", STREAM)
+    try:
+        stream.append(entry_id, fields)
+    except ValueError:
+        raise CommandError(_TOO_LARGE) from None
+    db.grown(key, b"xadd", STREAM)
+    if most is not None and len(stream) > most and trim_about(stream, most, server.keyspace.limits):
+        db.notify(key, b"xtrim", STREAM)
     text = b"%d-%d" % entry_id
     if server.effects.active:
-        server.effects.replace(b"XADD", key, text, *fields)
+        exact = () if most is None else (b"MAXLEN", b"=", b"%d" % len(stream))
+        server.effects.replace(b"XADD", key, *exact, text, *fields)
     return text
 
 
 def _add_with_options(client: Client, key: bytes, words: tuple[bytes, ...]) -> Reply:
     server = client.server
-    options = parse_options(words, server.keyspace.limits, True)
-    fields = words[options.end + 1 :]
+    create, trim, new_id, place = parse_options(words, server.keyspace.limits, True)
+    fields = words[place + 1 :]
     if not fields or len(fields) & 1:
         raise errors.wrong_arity(b"xadd")
-    if options.new_id == (MIN_ID, True):
+    if new_id is not None and new_id == (MIN_ID, True):
         raise CommandError(b"ERR The ID specified in XADD must be greater than 0-0")
     db = client.db
     stream = db.edit(key, Stream)
     if stream is None:
-        if not options.create:
+        if not create:
             return None
         stream = db.create(key, Stream)
-    entry_id = _choose_id(stream, options, server.keyspace.now)
-    _append(stream, entry_id, fields)
-    db.edited(key, b"xadd", STREAM)
-    trim = options.trim
+    entry_id = _choose_id(stream, new_id, server.keyspace.now)
+    try:
+        stream.append(entry_id, fields)
+    except ValueError:
+        raise CommandError(_TOO_LARGE) from None
+    db.grown(key, b"xadd", STREAM)
     if trim is not None and trim_stream(stream, trim):
         db.notify(key, b"xtrim", STREAM)
     text = b"%d-%d" % entry_id
@@ -106,26 +123,20 @@ def _add_with_options(client: Client, key: bytes, words: tuple[bytes, ...]) -> R
     return text
 
 
-def _choose_id(stream: Stream, options: Options, now: int) -> StreamId:
-    if stream.last_id == MAX_ID:
+def _choose_id(stream: Stream, new_id: NewId | None, now: int) -> StreamId:
+    last_id = stream.last_id
+    if last_id == MAX_ID:
         raise CommandError(_EXHAUSTED)
     entry_id: StreamId | None
-    if options.new_id is None:
+    if new_id is None:
         entry_id = stream.next_id(now)
-    elif options.new_id.sequence_given:
-        entry_id = options.new_id.id
+    elif new_id.sequence_given:
+        entry_id = new_id.id
     else:
-        entry_id = stream.next_id_in(options.new_id.id[0])
-    if entry_id is None or entry_id <= stream.last_id:
+        entry_id = stream.next_id_in(new_id.id[0])
+    if entry_id is None or entry_id <= last_id:
         raise CommandError(_NOT_GREATER)
     return entry_id
-
-
-def _append(stream: Stream, entry_id: StreamId, fields: Fields) -> None:
-    try:
-        stream.append(entry_id, fields)
-    except ValueError:
-        raise CommandError(_TOO_LARGE) from None
 
 
 @command("XLEN key", READONLY | FAST, since="5.0.0", complexity="O(1)", keys=["RO"])
@@ -201,7 +212,7 @@ def xdel(client: Client, key: bytes, *ids: bytes) -> Reply:
         return 0
     deleted = sum(map(stream.delete, strict_ids(ids)))
     if deleted:
-        db.edited(key, b"xdel", STREAM, deleted)
+        db.grown(key, b"xdel", STREAM, deleted)
     return deleted
 
 
@@ -224,7 +235,7 @@ def xdelex(client: Client, key: bytes, *words: bytes) -> Reply:
     outcomes = [stream.delete_with_policy(entry_id, policy) for entry_id in ids]
     deleted = outcomes.count(DELETED)
     if deleted:
-        db.edited(key, b"xdel", STREAM, deleted)
+        db.grown(key, b"xdel", STREAM, deleted)
     elif references != sum(len(group.pending) for group in stream.groups.values()):
         # DELREF drops the references to entries that were gone already.
         client.server.keyspace.dirty += 1
@@ -258,7 +269,7 @@ def xtrim(client: Client, key: bytes, *words: bytes) -> Reply:
         return 0
     removed = trim_stream(stream, trim)
     if removed:
-        db.edited(key, b"xtrim", STREAM, removed)
+        db.grown(key, b"xtrim", STREAM, removed)
         if trim.approximate:
             server.effects.replace(b"XTRIM", key, *exact_trim(stream, trim))
     return removed
@@ -313,5 +324,5 @@ def xsetid(client: Client, key: bytes, last_id: bytes, *options: bytes) -> Reply
         stream.entries_added = entries_added
     if max_deleted != MIN_ID:
         stream.max_deleted_id = max_deleted
-    db.edited(key, b"xsetid", STREAM)
+    db.grown(key, b"xsetid", STREAM)
     return OK

@@ -26,8 +26,8 @@ class Node:
 
     `start` is the id of the first entry ever put there and `names` its field names; `ids` and `entries` are
     what is there now, `dead` the number of entries deleted, `edge` the last id if the last entry was deleted.
-    `bound` is no less than the size of the entries' listpack, and exact for the first `measured` entries and
-    all dead ones.
+    `exact` is what the first `measured` entries and all dead ones take; `bound` is no less than the size of the
+    whole listpack.
     """
 
     __slots__ = ("bound", "dead", "edge", "entries", "exact", "ids", "measured", "names", "start")
@@ -40,9 +40,9 @@ class Node:
         self.dead = 0
         self.edge: StreamId | None = None
         self.measured = 0
-        # The listpack's header and end, the number of fields, their names and a terminator.
-        self.exact = 9 + _integer_size(len(names)) + sum(map(entry_bytes, names))
-        self.bound = self.exact + _COUNTERS
+        self.exact = 0
+        # Names take no more than ten bytes each besides their own; the listpack and their number, 19.
+        self.bound = sum(map(len, names)) + 10 * len(names) + 19 + _COUNTERS
 
     @property
     def last_id(self) -> StreamId:
@@ -55,8 +55,10 @@ class Node:
         for position in range(self.measured, len(ids)):
             self.exact += self._entry_size(ids[position], self.entries[position])
         self.measured = len(ids)
-        self.bound = self.exact + _COUNTERS
-        return self.exact + _integer_size(len(ids)) + _integer_size(self.dead)
+        # The listpack's header and end, the number of fields, their names and a terminator.
+        header = 9 + _integer_size(len(self.names)) + sum(map(entry_bytes, self.names))
+        self.bound = header + self.exact + _COUNTERS
+        return header + self.exact + _integer_size(len(ids)) + _integer_size(self.dead)
 
     def forget(self, position: int) -> None:
         """Delete the entry there: its bytes stay counted."""
