@@ -22,6 +22,7 @@ ROWS = (
     ("text",),
     ("resp",),  # prints the doubles of replies with text
     ("values",),
+    ("rdb",),
     ("keyspace",),
     ("server",),
     ("commands",),
@@ -35,7 +36,7 @@ ROWS = (
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}
 
 # Pure Python by design: usable, and tested, with no event loop in sight.
-WITHOUT_TWISTED = {"errors", "resp", "text", "values"}
+WITHOUT_TWISTED = {"errors", "rdb", "resp", "text", "values"}
 
 # Plain data of the package itself, which any room may read.
 FRONT_DOOR_DATA = {"__version__"}

@@ -16,6 +16,7 @@ _GROUPS = (
     "connection",
     "counters",
     "debug",
+    "dumping",
     "expiration",
     "generic",
     "geo",

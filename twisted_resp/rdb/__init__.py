@@ -1,0 +1,1 @@
+"""Redis' RDB format: values to bytes and back, DUMP payloads and whole files. Knows no databases."""

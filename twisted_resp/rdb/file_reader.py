@@ -1,0 +1,185 @@
+"""Reading a whole RDB file, key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from twisted_resp.rdb import format as rdb
+from twisted_resp.rdb.cursor import Cursor, Data
+from twisted_resp.rdb.format import NEWEST, EmptyValueError, RdbError
+from twisted_resp.rdb.reader import read_value
+from twisted_resp.text.crc import crc64
+from twisted_resp.values.limits import Limits
+
+__all__ = ["FileReader", "Record"]
+
+_HEADER: Final = 9
+_CRC: Final = 8
+# Versions from which on there is a checksum, and times have a fixed order of bytes.
+_WITH_CHECKSUM: Final = 5
+# How much is handed to the checksum at once.
+_CHUNK: Final = 1 << 22
+
+# What modules save says of each part what it is.
+_MODULE_END: Final = 0
+_MODULE_NUMBERS: Final = (1, 2)
+_MODULE_FLOAT: Final = 3
+_MODULE_DOUBLE: Final = 4
+_MODULE_STRING: Final = 5
+
+
+class Record(NamedTuple):
+    """A key of a file.
+
+    :ivar expires_at: Unix time in milliseconds, or None.
+    :ivar idle: for how many seconds nobody had used it, or None.
+    :ivar frequency: the counter of its use, or None.
+    """
+
+    database: int
+    key: bytes
+    value: Any
+    expires_at: int | None
+    idle: int | None
+    frequency: int | None
+
+
+class FileReader:
+    """A file to be read; iterate over it once.
+
+    :param data: all of the file. What comes after the end of the RDB in it does not matter, see :attr:`end`.
+    :param limits: what values are encoded by.
+    :param checksum: whether to look at the checksum.
+    :raises RdbError: it is no RDB file. Iterating raises it where something is wrong further on, with the place.
+    """
+
+    def __init__(self, data: Data, limits: Limits, checksum: bool = True) -> None:
+        self._cursor = cursor = Cursor(data)
+        self._limits = limits
+        self._checksum = checksum
+        if len(data) < _HEADER:
+            raise RdbError("the file is too short for an RDB file")
+        magic = cursor.take(_HEADER)
+        if magic[:5] != b"REDIS" or not magic[5:].isdigit():
+            raise RdbError("wrong signature: this is no RDB file")
+        self.version = int(magic[5:])
+        if not 1 <= self.version <= NEWEST:
+            raise RdbError(f"can't handle RDB format version {self.version}")
+        #: Facts about the server that wrote it, as far as they were read.
+        self.aux: dict[bytes, bytes] = {}
+        #: The sources of libraries of functions, as far as they were read.
+        self.functions: list[bytes] = []
+        #: The names of modules that left something there, which was passed over.
+        self.modules: list[bytes] = []
+        #: How many keys of empty collections were left out.
+        self.empty_keys = 0
+        #: Where the RDB ends in the data, known in the end.
+        self.end = 0
+
+    @property
+    def position(self) -> int:
+        """How far the data were read."""
+        return self._cursor.position
+
+    def __iter__(self) -> Iterator[Record]:
+        cursor = self._cursor
+        try:
+            yield from self._records()
+        except EmptyValueError:
+            raise
+        except RdbError as error:
+            raise RdbError(f"at byte {cursor.position}: {error}") from None
+
+    def _records(self) -> Iterator[Record]:
+        cursor = self._cursor
+        limits = self._limits
+        database = 0
+        expires_at: int | None = None
+        idle: int | None = None
+        frequency: int | None = None
+        while True:
+            kind = cursor.byte()
+            if kind < rdb.SLOT_INFO:
+                key = cursor.string()
+                try:
+                    value = cursor.string() if kind == rdb.STRING else read_value(cursor, kind, limits)
+                except EmptyValueError:
+                    self.empty_keys += 1
+                else:
+                    yield Record(database, key, value, expires_at, idle, frequency)
+                expires_at = idle = frequency = None
+            elif kind == rdb.EXPIRES_MS:
+                expires_at = cursor.milliseconds()
+            elif kind == rdb.EXPIRES:
+                expires_at = int.from_bytes(cursor.take(4), "little", signed=True) * 1000
+            elif kind == rdb.IDLE:
+                idle = cursor.length()
+            elif kind == rdb.FREQUENCY:
+                frequency = cursor.byte()
+            elif kind == rdb.SELECT_DB:
+                database = cursor.length()
+            elif kind == rdb.EOF:
+                break
+            else:
+                self._read_other(kind)
+        self._check_end()
+
+    def _read_other(self, kind: int) -> None:
+        cursor = self._cursor
+        if kind == rdb.AUX:
+            name = cursor.string()
+            self.aux[name] = cursor.string()
+        elif kind == rdb.RESIZE_DB:
+            cursor.length()
+            cursor.length()
+        elif kind == rdb.SLOT_INFO:
+            for _ in range(3):
+                cursor.length()
+        elif kind == rdb.FUNCTION_2:
+            self.functions.append(cursor.string())
+        elif kind == rdb.MODULE_AUX:
+            self._skip_module()
+        else:
+            raise RdbError("functions in the form of a release candidate can't be read")
+
+    def _skip_module(self) -> None:
+        cursor = self._cursor
+        self.modules.append(_module_name(cursor.length()))
+        while True:
+            part = cursor.length()
+            if part == _MODULE_END:
+                return
+            if part in _MODULE_NUMBERS:
+                cursor.length()
+            elif part == _MODULE_FLOAT:
+                cursor.take(4)
+            elif part == _MODULE_DOUBLE:
+                cursor.take(8)
+            elif part == _MODULE_STRING:
+                cursor.string()
+            else:
+                raise RdbError(f"unknown part {part} of a module's data")
+
+    def _check_end(self) -> None:
+        cursor = self._cursor
+        self.end = end = cursor.position
+        if self.version < _WITH_CHECKSUM:
+            return
+        expected = int.from_bytes(cursor.take(_CRC), "little")
+        self.end = cursor.position
+        # Zero says that there is none.
+        if expected and self._checksum:
+            crc = 0
+            for start in range(0, end, _CHUNK):
+                crc = crc64(cursor.data[start : min(end, start + _CHUNK)], crc)
+            if crc != expected:
+                raise RdbError(f"wrong checksum: {crc:016x} where {expected:016x} was expected")
+
+
+_NAME_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def _module_name(number: int) -> bytes:
+    """The name of a module's type, nine characters of six bits above ten bits of version."""
+    return bytes(_NAME_CHARACTERS[number >> shift & 63] for shift in range(58, 4, -6))

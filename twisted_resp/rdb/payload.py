@@ -1,0 +1,44 @@
+"""What DUMP answers and RESTORE takes: type, value, RDB version (two bytes) and CRC-64 of all that."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted_resp.rdb.cursor import Cursor
+from twisted_resp.rdb.format import NEWEST
+from twisted_resp.rdb.reader import read_value
+from twisted_resp.rdb.writer import needed_version, write_value
+from twisted_resp.text.crc import crc64
+from twisted_resp.values.limits import Limits
+
+__all__ = ["dump", "is_intact", "load"]
+
+_FOOTER: Final = 10
+_CRC: Final = 8
+
+
+def dump(value: Any) -> bytes:
+    """The payload of a value, which Redis 7.0 and later restore (7.4, if fields expire)."""
+    version = needed_version(value)
+    kind, content = write_value(value, version)
+    payload = b"%c%b%b" % (kind, content, version.to_bytes(2, "little"))
+    return payload + crc64(payload).to_bytes(_CRC, "little")
+
+
+def is_intact(payload: bytes) -> bool:
+    """Whether the version is one that we know, and the checksum is right."""
+    if len(payload) < _FOOTER:
+        return False
+    if int.from_bytes(payload[-_FOOTER:-_CRC], "little") > NEWEST:
+        return False
+    return crc64(payload[:-_CRC]) == int.from_bytes(payload[-_CRC:], "little")
+
+
+def load(payload: bytes, limits: Limits) -> Any:
+    """The value of a payload that is intact.
+
+    :raises RdbError: it was well wrapped, but makes no sense.
+    """
+    cursor = Cursor(payload[:-_FOOTER])
+    # As in Redis nobody minds what is left over after the value.
+    return read_value(cursor, cursor.byte(), limits)
