@@ -88,6 +88,9 @@ WRONG_PASSWORD: Final = b"WRONGPASS invalid username-password pair or user is di
 LOADING: Final = b"LOADING Redis is loading the dataset in memory"
 OUT_OF_MEMORY: Final = b"OOM command not allowed when used memory > 'maxmemory'."
 NO_REPLICAS: Final = b"NOREPLICAS Not enough good replicas to write."
+READ_ONLY_REPLICA: Final = b"READONLY You can't write against a read only replica."
+MASTER_DOWN: Final = b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+REPLICA_ONLY_FOLLOWS: Final = b"ERR Replica can't interact with the keyspace"
 MAX_CLIENTS: Final = b"ERR max number of clients reached"
 UNBLOCKED: Final = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
 

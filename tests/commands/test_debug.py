@@ -204,7 +204,7 @@ def test_an_error_of_several_lines_stays_one(connect: Callable[[], Connection]) 
 
 
 def test_change_repl_id(engine: Engine) -> None:
-    before = engine.server.replication_id
+    before = engine.server.replication.id
     assert engine.call("DEBUG", "CHANGE-REPL-ID") == b"OK"
-    assert engine.server.replication_id != before
-    assert b"master_replid:%b\r\n" % engine.server.replication_id in engine.call("INFO", "replication")
+    assert engine.server.replication.id != before
+    assert b"master_replid:%b\r\n" % engine.server.replication.id in engine.call("INFO", "replication")

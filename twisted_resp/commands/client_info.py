@@ -31,6 +31,10 @@ def type_named(name: bytes) -> bytes | None:
 
 def client_type(client: Client) -> bytes:
     """``normal``, ``pubsub``, ``replica`` or ``master``. A client that monitors is a normal one."""
+    if client.is_master:
+        return b"master"
+    if client.replica is not None and client.replica.attached:
+        return b"replica"
     return b"pubsub" if client.subscriptions else b"normal"
 
 
@@ -39,6 +43,10 @@ def client_flags(client: Client) -> bytes:
     flags = b""
     if client.monitoring:
         flags += b"O"
+    if client.replica is not None and client.replica.attached:
+        flags += b"S"
+    if client.is_master:
+        flags += b"M"
     if client.subscriptions:
         flags += b"P"
     if client.transaction is not None:

@@ -7,7 +7,6 @@ nothing that a client could see, and left out where it would promise something.
 from __future__ import annotations
 
 import re
-import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import STRING
 from twisted_resp.resp import OK, Attributed, BigNumber, Map, Push, Reply, SetReply, Several, Status, Verbatim
 from twisted_resp.server.client import Client
+from twisted_resp.server.replication import new_id
 from twisted_resp.text.floats import parse_double
 from twisted_resp.text.integers import parse_integer
 from twisted_resp.text.memory_sizes import parse_memory_size
@@ -108,7 +108,7 @@ def _nothing_to_do(client: Client, *args: bytes) -> Reply:
 
 
 def _change_repl_id(client: Client) -> Reply:
-    client.server.replication_id = secrets.token_hex(20).encode()
+    client.server.replication.id = new_id()
     return OK
 
 

@@ -33,6 +33,7 @@ from twisted_resp.server.server import (
     LOADING,
     MONITORED,
     PAUSED,
+    REPLICA,
     WITHOUT_REPLICAS,
     Server,
     States,
@@ -57,8 +58,10 @@ _AT_ONCE = 1 << 30
 _TOUCHES = frozenset((b"touch", b"exec"))
 # What a pause of writes holds back.
 _PAUSED_WRITES = table.WRITE | table.MAY_REPLICATE
+# What a client that replicates from us may not do here.
+_ON_KEYS = table.WRITE | table.READONLY | table.MAY_REPLICATE
 # The states of a server in which it refuses commands.
-_REFUSING = LOADING | LIMITED_MEMORY | WITHOUT_REPLICAS
+_REFUSING = LOADING | LIMITED_MEMORY | WITHOUT_REPLICAS | REPLICA
 # What a browser sends that was tricked into talking to us.
 _HTTP = frozenset((b"post", b"host:"))
 
@@ -239,7 +242,7 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
     if seconds >= server.slow_threshold:
         server.on_slow(client, args, seconds)
     if server.effects.active:
-        if keyspace.dirty != before:
+        if keyspace.dirty != before or server.effects.forced:
             server.effects.record(client.db.index, args)
         else:
             server.effects.abandon()
@@ -295,13 +298,17 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
     client.last_command = entry.full_name
     if attention & EFFECTS:
         # EXEC and scripts have recorded what ran inside them.
-        if keyspace.dirty != before and entry.flags & (table.WRITE | table.MAY_REPLICATE):
+        if (
+            keyspace.dirty != before and entry.flags & (table.WRITE | table.MAY_REPLICATE)
+        ) or server.effects.forced:
             server.effects.record(database, args)
         else:
             server.effects.abandon()
         server.pending = True
     if server.pending:
         server.settle()
+    if keyspace.dirty != before:
+        client.write_offset = server.replication.offset
     return reply
 
 
@@ -319,12 +326,26 @@ def _refusal(client: Client, entry: CommandEntry) -> CommandError | None:
     if entry.full_name == b"exec" and client.transaction is not None:
         flags |= client.transaction.flags
         missing |= client.transaction.missing
-    if attention & LIMITED_MEMORY and not make_room(client.server) and flags & table.DENYOOM:
+    if client.is_master:
+        # What it has done is done.
+        return None
+    server = client.server
+    master = server.replication.master
+    ignored = master is not None and server.configuration[b"replica-ignore-maxmemory"]
+    if attention & LIMITED_MEMORY and not ignored and not make_room(server) and flags & table.DENYOOM:
         return CommandError(errors.OUT_OF_MEMORY)
-    if attention & WITHOUT_REPLICAS and flags & table.WRITE:
+    if attention & WITHOUT_REPLICAS and flags & table.WRITE and server.replication.refuses_to_write():
         return CommandError(errors.NO_REPLICAS)
+    if master is not None:
+        if flags & table.WRITE and server.configuration[b"replica-read-only"]:
+            return CommandError(errors.READ_ONLY_REPLICA)
+        stale = not master.connected and not server.configuration[b"replica-serve-stale-data"]
+        if stale and missing & table.STALE:
+            return CommandError(errors.MASTER_DOWN)
     if attention & LOADING and missing & table.LOADING:
         return CommandError(errors.LOADING)
+    if client.replica is not None and client.replica.attached and flags & _ON_KEYS:
+        return CommandError(errors.REPLICA_ONLY_FOLLOWS)
     return None
 
 
@@ -334,6 +355,8 @@ def _postponed(client: Client, entry: CommandEntry, args: list[bytes]) -> Deferr
     (While all commands are held back that goes for CLIENT UNPAUSE as well, as in Redis.)
     """
     server = client.server
+    if client.is_master or (client.replica is not None and client.replica.attached):
+        return None
     if not server.pause_all:
         flags = entry.flags
         if entry.full_name == b"exec" and client.transaction is not None:

@@ -18,6 +18,7 @@ from twisted_resp.commands.table import LOADING, SENTINEL, STALE, command
 from twisted_resp.resp import Reply, Verbatim
 from twisted_resp.server.client import Client
 from twisted_resp.server.memory import EMPTY
+from twisted_resp.server.replication import Master
 from twisted_resp.server.server import LOADING as IS_LOADING
 from twisted_resp.server.server import REDIS_VERSION, Server
 from twisted_resp.server.statistics import CommandEntry
@@ -233,8 +234,9 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "instantaneous_input_repl_kbps", "0.00"
     yield "instantaneous_output_repl_kbps", "0.00"
     yield "rejected_connections", statistics.rejected_connections
-    for name in ("sync_full", "sync_partial_ok", "sync_partial_err"):
-        yield name, 0
+    yield "sync_full", server.replication.full_syncs
+    yield "sync_partial_ok", server.replication.partial_syncs
+    yield "sync_partial_err", server.replication.refused_partial_syncs
     yield "expired_subkeys", keyspace.expired_fields
     yield "expired_keys", keyspace.expired
     yield "expired_stale_perc", "0.00"
@@ -263,17 +265,53 @@ def _stats(server: Server) -> Iterable[Field]:
 
 
 def _replication(server: Server) -> Iterable[Field]:
-    yield "role", "master"
-    yield "connected_slaves", 0
+    replication, configuration, now = server.replication, server.configuration, server.now_ms
+    if replication.master is None:
+        yield "role", "master"
+    else:
+        yield from _master_link(server, replication.master)
+    yield "connected_slaves", len(replication.replicas)
+    if configuration[b"min-replicas-to-write"] and configuration[b"min-replicas-max-lag"]:
+        yield "min_slaves_good_slaves", replication.good_replicas()
+    for number, replica in enumerate(replication.replicas.values()):
+        state, lag = ("online", replica.lag(now)) if replica.online else ("send_bulk", 0)
+        yield (
+            f"slave{number}",
+            f"ip={_safe(replica.host)},port={replica.port},state={state},offset={replica.offset},lag={lag}",
+        )
     yield "master_failover_state", "no-failover"
-    yield "master_replid", server.replication_id
-    yield "master_replid2", "0" * 40
-    yield "master_repl_offset", 0
-    yield "second_repl_offset", -1
-    yield "repl_backlog_active", 0
-    yield "repl_backlog_size", server.configuration[b"repl-backlog-size"]
-    yield "repl_backlog_first_byte_offset", 0
-    yield "repl_backlog_histlen", 0
+    yield "master_replid", replication.id
+    yield "master_replid2", replication.second_id
+    yield "master_repl_offset", replication.offset
+    yield "second_repl_offset", replication.second_offset
+    yield "repl_backlog_active", int(replication.backlog_active)
+    yield "repl_backlog_size", configuration[b"repl-backlog-size"]
+    yield "repl_backlog_first_byte_offset", replication.backlog_start
+    yield "repl_backlog_histlen", replication.backlog_length
+
+
+def _master_link(server: Server, master: Master) -> Iterable[Field]:
+    configuration, now = server.configuration, server.now_ms
+    offset = server.replication.offset
+    yield "role", "slave"
+    yield "master_host", master.host
+    yield "master_port", master.port
+    yield "master_link_status", "up" if master.connected else "down"
+    yield "master_last_io_seconds_ago", (now - master.heard_of) // 1000 if master.connected else -1
+    yield "master_sync_in_progress", int(master.state == b"sync")
+    yield "slave_read_repl_offset", offset
+    yield "slave_repl_offset", offset
+    if master.state == b"sync":
+        yield "master_sync_total_bytes", master.sync_size
+        yield "master_sync_read_bytes", master.sync_read
+        yield "master_sync_left_bytes", master.sync_size - master.sync_read
+        yield "master_sync_perc", _percent(master.sync_read, master.sync_size)[:-1]
+        yield "master_sync_last_io_seconds_ago", (now - master.heard_of) // 1000
+    if not master.connected:
+        yield "master_link_down_since_seconds", (now - master.down_since) // 1000 if master.down_since else -1
+    yield "slave_priority", configuration[b"replica-priority"]
+    yield "slave_read_only", int(configuration[b"replica-read-only"])
+    yield "replica_announced", int(configuration[b"replica-announced"])
 
 
 def _cpu(server: Server) -> Iterable[Field]:

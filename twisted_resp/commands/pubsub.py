@@ -159,6 +159,7 @@ def sunsubscribe(client: Client, *shardchannels: bytes) -> Reply:
 )
 def publish(client: Client, channel: bytes, message: bytes) -> Reply:
     """Posts a message to a channel."""
+    client.server.effects.force()
     return client.server.channels.publish(channel, message)
 
 
@@ -170,6 +171,7 @@ def publish(client: Client, channel: bytes, message: bytes) -> Reply:
 )
 def spublish(client: Client, shardchannel: bytes, message: bytes) -> Reply:
     """Post a message to a shard channel"""
+    client.server.effects.force()
     return client.server.channels.publish_shard(shardchannel, message)
 
 

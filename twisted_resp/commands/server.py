@@ -5,14 +5,11 @@ from __future__ import annotations
 from twisted.logger import Logger
 
 from twisted_resp import errors
-from twisted_resp.commands.numbers import integer, timeout_in_milliseconds
 from twisted_resp.commands.table import (
     ADMIN,
     ALLOW_BUSY,
-    BLOCKING,
     FAST,
     LOADING,
-    NO_ASYNC_LOADING,
     NO_MULTI,
     NOSCRIPT,
     READONLY,
@@ -25,7 +22,6 @@ from twisted_resp.errors import CommandError
 from twisted_resp.resp import NO_REPLY, OK, Reply, Verbatim
 from twisted_resp.server.client import Client
 from twisted_resp.server.server import REDIS_VERSION
-from twisted_resp.server.waiting import NOT_READY
 from twisted_resp.text.integers import parse_integer
 
 GROUP = "server"
@@ -199,105 +195,3 @@ def lolwut(client: Client, *options: bytes) -> Reply:
     if len(options) >= 2 and options[0].lower() == b"version" and parse_integer(options[1]) is None:
         raise CommandError(errors.NOT_AN_INTEGER)
     return Verbatim(b"txt", b"Redis ver. %b\n" % REDIS_VERSION)
-
-
-@command(
-    "ROLE",
-    NOSCRIPT | LOADING | STALE | FAST | SENTINEL,
-    since="2.8.12",
-    complexity="O(1)",
-    acl=["admin", "dangerous"],
-)
-def role(client: Client) -> Reply:
-    """Returns the replication role."""
-    return [b"master", 0, []]
-
-
-# ---------------------------------------------------------------------------------------------- replication
-
-
-def _replica_of(client: Client, host: bytes, port: bytes) -> Reply:
-    if (host.lower(), port.lower()) == (b"no", b"one"):
-        return OK
-    number = parse_integer(port)
-    if number is None or not 0 <= number <= 65535:
-        raise CommandError(b"ERR Invalid master port")
-    raise CommandError(b"ERR This server can't be the replica of another yet")
-
-
-@command(
-    "REPLICAOF <args: host-port: host port | no-one: NO ONE>",
-    NO_ASYNC_LOADING | ADMIN | NOSCRIPT | STALE,
-    since="5.0.0",
-    complexity="O(1)",
-)
-def replicaof(client: Client, host: bytes, port: bytes) -> Reply:
-    """Configures a server as replica of another, or promotes it to a master."""
-    return _replica_of(client, host, port)
-
-
-@command(
-    "SLAVEOF <args: host-port: host port | no-one: NO ONE>",
-    NO_ASYNC_LOADING | ADMIN | NOSCRIPT | STALE,
-    since="1.0.0",
-    complexity="O(1)",
-    deprecated="5.0.0",
-    replaced_by="`REPLICAOF`",
-)
-def slaveof(client: Client, host: bytes, port: bytes) -> Reply:
-    """Sets a Redis server as a replica of another, or promotes it to being a master."""
-    return _replica_of(client, host, port)
-
-
-@command(
-    "WAIT numreplicas timeout",
-    BLOCKING,
-    types={"timeout": "integer"},
-    group="generic",
-    since="3.0.0",
-    complexity="O(1)",
-    acl=["connection"],
-    tips=["request_policy:all_shards", "response_policy:agg_min"],
-)
-def wait(client: Client, numreplicas: bytes, timeout: bytes) -> Reply:
-    """Blocks until the asynchronous replication of all preceding write commands sent by the connection is
-    completed.
-    """
-    wanted = integer(numreplicas)
-    seconds = timeout_in_milliseconds(timeout, client.server.now_ms)
-    if wanted <= 0:
-        return 0
-    return client.wait_for([], seconds, _not_ready, 0)
-
-
-@command(
-    "WAITAOF numlocal numreplicas timeout",
-    BLOCKING,
-    types={"timeout": "integer"},
-    group="generic",
-    since="7.2.0",
-    complexity="O(1)",
-    acl=["connection"],
-    tips=["request_policy:all_shards", "response_policy:agg_min"],
-)
-def waitaof(client: Client, numlocal: bytes, numreplicas: bytes, timeout: bytes) -> Reply:
-    """Blocks until all of the preceding write commands sent by the connection are written to the append-only
-    file of the master and/or replicas.
-    """
-    local = integer(numlocal)
-    if not 0 <= local <= 1:
-        raise CommandError(b"ERR value is out of range, value must between 0 and 1")
-    wanted = integer(numreplicas)
-    if wanted < 0:
-        raise CommandError(errors.MUST_BE_POSITIVE)
-    seconds = timeout_in_milliseconds(timeout, client.server.now_ms)
-    if local:
-        raise CommandError(b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
-    # Redis, too, counts nothing written as all written.
-    if not wanted:
-        return [1, 0]
-    return client.wait_for([], seconds, _not_ready, [1, 0])
-
-
-def _not_ready() -> Reply:
-    return NOT_READY

@@ -10,6 +10,7 @@ from twisted_resp.keyspace.database import Database
 from twisted_resp.resp import NULL_ARRAY, Reply, encode
 
 if TYPE_CHECKING:
+    from twisted_resp.server.replication import Replica
     from twisted_resp.server.server import Server
     from twisted_resp.server.waiting import Parked
 
@@ -67,11 +68,11 @@ class Client:
 
     __slots__ = (
         "__weakref__", "address", "asking", "authenticated", "can_block", "channels", "close", "closing",
-        "created", "current", "db", "deliver", "dirty_watch", "execute", "fd", "id", "in_exec", "kept",
+        "created", "current", "db", "deliver", "dirty_watch", "execute", "fd", "id", "in_exec", "is_master", "kept",
         "last_command", "last_interaction", "lib_name", "lib_version", "local_address", "monitoring",
         "name", "no_evict", "no_touch", "output_size", "parked", "patterns", "protocol", "query_size",
-        "reply_mode", "restricted", "server", "shard_channels", "total_commands", "total_input",
-        "total_output", "tracking", "transaction", "user", "watched", "write",
+        "replica", "reply_mode", "restricted", "server", "shard_channels", "total_commands", "total_input",
+        "total_output", "tracking", "transaction", "user", "watched", "write", "write_offset",
     )  # fmt: skip
 
     def __init__(
@@ -116,6 +117,11 @@ class Client:
         self.monitoring = False
         self.tracking: Any = None
         self.asking = False
+        #: What is known of a client that replicates; and whether it is the one that applies our master's stream.
+        self.replica: Replica | None = None
+        self.is_master = False
+        #: The offset of the replication stream after its last write (WAIT).
+        self.write_offset = 0
         self.closing = False
         self.total_commands = 0
         self.total_input = 0

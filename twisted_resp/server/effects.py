@@ -24,7 +24,7 @@ class Effects:
     A listener gets a list of (database index, command).
     """
 
-    __slots__ = ("_listeners", "_replaced", "_unit", "_whole", "active", "changed_active")
+    __slots__ = ("_listeners", "_replaced", "_unit", "_whole", "active", "changed_active", "forced")
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[list[tuple[int, list[bytes]]]], None]] = []
@@ -34,6 +34,8 @@ class Effects:
         self._whole = False
         #: Whether anybody listens; handlers need not look at it.
         self.active = False
+        #: Whether what runs now is told though it has changed no key.
+        self.forced = False
         #: Called when ``active`` changes (the dispatcher then watches writes).
         self.changed_active: Callable[[], None] = lambda: None
 
@@ -61,13 +63,19 @@ class Effects:
         if self.active and self._replaced is None:
             self._replaced = []
 
+    def force(self) -> None:
+        """For a handler: tell this command though it changes no key (PUBLISH)."""
+        self.forced = self.active
+
     def abandon(self) -> None:
         """Forget what a handler said: it did nothing, or failed."""
         self._replaced = None
+        self.forced = False
 
     def record(self, database: int, command: list[bytes]) -> None:
         """For the dispatcher: a command has changed the keyspace."""
         self._whole = True
+        self.forced = False
         if self._replaced is None:
             self._unit.append((database, list(command)))
         else:

@@ -19,9 +19,10 @@ from twisted_resp.server.channels import Channels
 from twisted_resp.server.client import Client
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
-from twisted_resp.server.notifications import Notifications
-from twisted_resp.server.slow_log import SlowLog
 from twisted_resp.server.memory import MemoryAccount
+from twisted_resp.server.notifications import Notifications
+from twisted_resp.server.replication import Replication
+from twisted_resp.server.slow_log import SlowLog
 from twisted_resp.server.statistics import CommandEntry, Statistics
 from twisted_resp.server.waiting import WaitingRoom
 from twisted_resp.server.watching import WatchList
@@ -33,6 +34,7 @@ __all__ = [
     "MONITORED",
     "PAUSED",
     "REDIS_VERSION",
+    "REPLICA",
     "WITHOUT_REPLICAS",
     "Server",
     "States",
@@ -46,6 +48,7 @@ PAUSED = 1 << 0
 LOADING = 1 << 1
 MONITORED = 1 << 2
 EFFECTS = 1 << 3
+REPLICA = 1 << 6  # this server follows another, or may have clients that follow it
 LIMITED_MEMORY = 1 << 5  # there is a limit to what the data may take
 WITHOUT_REPLICAS = 1 << 4  # too few of them to write
 
@@ -114,8 +117,8 @@ class Server:
         }
         self.configuration = Configuration(self)
         self.run_id = secrets.token_hex(20).encode()
-        #: What replicas know this history of changes by.
-        self.replication_id = secrets.token_hex(20).encode()
+        #: Who follows this server, and whom it follows.
+        self.replication = Replication(self)
         self.pid = os.getpid()
         self.started: int = self.keyspace.now
         #: Set when something is to be done after the outermost command: see :meth:`settle`.
@@ -160,6 +163,12 @@ class Server:
         """The output buffer limit that holds for a client: see :attr:`output_limits`."""
         if client.subscriptions:
             return self.output_limits["pubsub"]
+        replica = client.replica
+        if replica is not None and replica.attached:
+            hard, soft, seconds = self.output_limits["replica"]
+            # The snapshot may be as large as it is.
+            extra = 0 if replica.online else replica.snapshot_size
+            return hard and hard + extra, soft and soft + extra, seconds
         return self.output_limits["replica" if client.monitoring else "normal"]
 
     def forget(self, client: Client) -> None:
@@ -174,6 +183,8 @@ class Server:
         self.watching.unwatch(client)
         if client.subscriptions:
             self.channels.forget(client)
+        if client.replica is not None:
+            self.replication.forget(client)
 
     @property
     def blocked_clients(self) -> int:
@@ -287,7 +298,7 @@ class Server:
         self.attention &= ~PAUSED
         self.pause_until = 0
         self.pause_all = False
-        self.keyspace.hold_expiry = False
+        self.keyspace.hold_expiry = self.replication.master is not None
         # For those whose keys were signalled during the pause.
         self.pending = True
         postponed, self.postponed = self.postponed, {}
@@ -308,5 +319,6 @@ class Server:
             client.close(client.output_size() == 0)
             client.disconnected()
         self.unpause()
+        self.replication.close()
         self.waiting.end_all(None)
         self.keyspace.expiry_timer.stop()

@@ -282,6 +282,7 @@ class WaitingRoom:
             else:
                 effects.abandon()
             effects.flush()
+            client.write_offset = self._server.replication.offset
         if reply is not NOT_READY:
             self.finish(parked, reply)
 

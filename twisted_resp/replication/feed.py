@@ -1,0 +1,288 @@
+"""The stream of changes, from a master's side.
+
+While nobody follows nothing is listened to. The first replica brings a backlog into being; from then on every
+unit of effects is encoded once, counted in the offset, and at the end of the batch handed to the backlog and to
+all replicas in one piece. The backlog outlives the last replica for ``repl-backlog-ttl`` seconds, so that one which
+comes back can go on where it was.
+
+A new replica gets a snapshot of this very moment and then the stream. There is no child process to wait for, so a
+replica is either sent its snapshot or online.
+
+On a server that is itself a replica the stream is its master's, passed on as it is (:meth:`Feed.pass_on`).
+https://redis.io/docs/latest/operate/oss_and_stack/management/replication/#how-redis-replication-works
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from twisted_resp.replication.acknowledgements import Acknowledgements
+from twisted_resp.replication.snapshots import empty_snapshot, snapshot
+from twisted_resp.server.client import Client
+from twisted_resp.server.replication import NO_ID, Replica, Replication, new_id
+from twisted_resp.server.server import REPLICA, Server
+
+if TYPE_CHECKING:
+    from twisted_resp.replication.link import Link
+
+__all__ = ["Feed", "encode_command"]
+
+_log = Logger()
+
+_GETACK: Final = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
+_PING: Final = b"*1\r\n$4\r\nPING\r\n"
+# The frame of a unit, which belongs to no database.
+_FRAME: Final = ([b"MULTI"], [b"EXEC"])
+
+
+def encode_command(command: Sequence[bytes]) -> bytes:
+    """A command as a multibulk request."""
+    pieces = [b"*%d\r\n" % len(command)]
+    for word in command:
+        pieces += (b"$%d\r\n" % len(word), word, b"\r\n")
+    return b"".join(pieces)
+
+
+class Feed(Replication):
+    """A server's replication, with the stream.
+
+    :ivar acknowledgements: the clients that WAIT.
+    :ivar link: the connection to the master, or the attempts at one; None for a master.
+    """
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.acknowledgements = Acknowledgements(self)
+        self.link: Link | None = None
+        self._backlog: bytearray | None = None
+        self._unsent: list[bytes] = []
+        self._selected = -1
+        self._listening = False
+        self._beat_call: IDelayedCall | None = None
+        self._beats = 0
+        self._backlog_call: IDelayedCall | None = None
+
+    # -- the backlog
+
+    @property
+    def backlog_active(self) -> bool:
+        """See :attr:`Replication.backlog_active`."""
+        return self._backlog is not None
+
+    @property
+    def backlog_start(self) -> int:
+        """See :attr:`Replication.backlog_start`."""
+        return 0 if self._backlog is None else self.offset - self.backlog_length + 1
+
+    @property
+    def backlog_length(self) -> int:
+        """See :attr:`Replication.backlog_length`."""
+        if self._backlog is None:
+            return 0
+        size: int = self.server.configuration[b"repl-backlog-size"]
+        return min(size, len(self._backlog) + sum(map(len, self._unsent)))
+
+    def make_backlog(self) -> None:
+        """Keep the stream from now on."""
+        if self._backlog is None:
+            self._backlog = bytearray()
+            self.attend()
+
+    def drop_backlog(self) -> None:
+        """Nobody comes back: the stream is not kept any more, and what follows is another history."""
+        self._backlog = None
+        self._unsent.clear()
+        self.attend()
+
+    # -- feeding
+
+    def attend(self) -> None:
+        """Listen to what is needed, after who follows whom has changed."""
+        listening = self._backlog is not None and self.master is None
+        if listening != self._listening:
+            self._listening = listening
+            effects = self.server.effects
+            (effects.add_listener if listening else effects.remove_listener)(self._tell)
+        if self.master is not None or self.replicas:
+            self.server.attention |= REPLICA
+        else:
+            self.server.attention &= ~REPLICA
+
+    def _tell(self, unit: list[tuple[int, list[bytes]]]) -> None:
+        """A listener for effects."""
+        for database, command in unit:
+            if database != self._selected and command not in _FRAME:
+                self._selected = database
+                self.feed(encode_command((b"SELECT", b"%d" % database)))
+            self.feed(encode_command(command))
+
+    def feed(self, data: bytes) -> None:
+        """Let the stream go on with ``data``; it is sent at the end of the batch."""
+        if self._backlog is None:
+            return
+        if not self._unsent:
+            self.server.resume(self.send)
+        self._unsent.append(data)
+        self.offset += len(data)
+
+    def pass_on(self, data: bytes) -> None:
+        """Let the stream go on with what our master has sent."""
+        if self._backlog is None:
+            self.offset += len(data)
+        else:
+            self.feed(data)
+
+    def send(self) -> None:
+        """Send what the stream has gained to the replicas that are there."""
+        backlog = self._backlog
+        if not self._unsent or backlog is None:
+            return
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        backlog += data
+        size = self.server.configuration[b"repl-backlog-size"]
+        if len(backlog) > 2 * size:
+            del backlog[:-size]
+        # A copy: one that does not read is dropped while we write.
+        for client in list(self.replicas):
+            client.write(data)
+
+    def ask_for_acknowledgements(self) -> None:
+        """Ask every replica how far it is."""
+        if self.master is None:
+            self.feed(_GETACK)
+
+    # -- replicas come and go
+
+    def start_afresh(self, client: Client, with_offset: bool) -> None:
+        """Send a client a snapshot, and the stream that follows it.
+
+        :param with_offset: tell it where in the history that is (PSYNC).
+        """
+        replica = self._known(client)
+        self.send()
+        if self._backlog is None:
+            self.id, self.second_id, self.second_offset = new_id(), NO_ID, -1
+            self.make_backlog()
+        self.full_syncs += 1
+        if self.master is None:
+            self._selected = -1
+        data = empty_snapshot() if replica.without_data else snapshot(self.server)
+        if with_offset:
+            client.write(b"+FULLRESYNC %b %d\r\n" % (self.id, self.offset))
+        client.write(b"$%d\r\n%b" % (len(data), data))
+        if replica.rdb_only:
+            client.close(True)
+            return
+        replica.acknowledges = with_offset
+        replica.snapshot_size = len(data) if with_offset else 0
+        self._attach(replica)
+        _log.info("Synchronization with replica {replica} succeeded", replica=client)
+
+    def go_on(self, client: Client, history: bytes, offset: int) -> bool:
+        """Let a client go on where it was, if we still have what it missed.
+
+        :param offset: the first byte that it wants.
+        """
+        history = history.lower()
+        if history != self.id and (history != self.second_id or offset > self.second_offset):
+            return False
+        self.send()
+        start = self.backlog_start
+        if self._backlog is None or not start <= offset <= start + self.backlog_length:
+            return False
+        replica = self._known(client)
+        client.write(b"+CONTINUE %b\r\n" % self.id if replica.psync2 else b"+CONTINUE\r\n")
+        missed = self.offset + 1 - offset
+        if missed:
+            client.write(bytes(self._backlog[-missed:]))
+        self.partial_syncs += 1
+        self._attach(replica)
+        return True
+
+    def _known(self, client: Client) -> Replica:
+        if client.replica is None:
+            client.replica = Replica(client)
+        return client.replica
+
+    def _attach(self, replica: Replica) -> None:
+        replica.attached = True
+        replica.heard_of = self.server.now_ms
+        self.replicas[replica.client] = replica
+        if self._backlog_call is not None:
+            self._backlog_call.cancel()
+            self._backlog_call = None
+        if self._beat_call is None:
+            self._beats = 0
+            self._beat_call = self.server.clock.callLater(1, self._beat)
+        self.attend()
+
+    def acknowledged(self, replica: Replica, offset: int, fsynced: int | None) -> None:
+        """A replica tells how far it is."""
+        replica.offset = max(replica.offset, offset)
+        if fsynced is not None:
+            replica.fsynced = max(replica.fsynced, fsynced)
+        replica.heard_of = self.server.now_ms
+        replica.snapshot_size = 0
+        self.acknowledgements.changed()
+
+    def forget(self, client: Client) -> None:
+        """See :meth:`Replication.forget`."""
+        if self.replicas.pop(client, None) is None:
+            return
+        self.attend()
+        self.acknowledgements.changed()
+        if self.replicas:
+            return
+        if self._beat_call is not None:
+            self._beat_call.cancel()
+            self._beat_call = None
+        time_to_live = self.server.configuration[b"repl-backlog-ttl"]
+        if time_to_live and self.master is None:
+            self._backlog_call = self.server.clock.callLater(time_to_live, self._backlog_unused)
+
+    def disconnect_replicas(self) -> None:
+        """The history has changed: let them all come anew."""
+        self.send()
+        for client in list(self.replicas):
+            client.kill()
+
+    def close(self) -> None:
+        """See :meth:`Replication.close`."""
+        for call in (self._beat_call, self._backlog_call):
+            if call is not None and call.active():
+                call.cancel()
+        self._beat_call = self._backlog_call = None
+
+    # -- as time goes by
+
+    def _beat(self) -> None:
+        """Once a second, while there are replicas."""
+        self._beat_call = self.server.clock.callLater(1, self._beat)
+        self._beats += 1
+        self.server.run_timer(self._look_after_replicas)
+
+    def _look_after_replicas(self) -> None:
+        configuration, now = self.server.configuration, self.server.now_ms
+        for client, replica in list(self.replicas.items()):
+            if replica.acknowledges and replica.lag(now) > configuration[b"repl-timeout"]:
+                _log.warn("Disconnecting timedout replica (streaming sync): {client}", client=client)
+                client.kill()
+        if (
+            self.replicas
+            and self.master is None
+            and self._beats % configuration[b"repl-ping-replica-period"] == 0
+        ):
+            self.feed(_PING)
+
+    def _backlog_unused(self) -> None:
+        self._backlog_call = None
+        # What happens from now on is not counted, so it must not pass for the same history.
+        self.id, self.second_id, self.second_offset = new_id(), NO_ID, -1
+        self.drop_backlog()
+        _log.info("Replication backlog freed after {seconds} seconds without connected replicas.",
+                  seconds=self.server.configuration[b"repl-backlog-ttl"])  # fmt: skip

@@ -1,0 +1,157 @@
+"""What a server knows of replication: its place in a history of changes, who follows, and whom it follows.
+
+A history has an id and counts the bytes of its stream; a replica asks to continue from an offset. Here are the
+facts, which INFO, WAIT and the dispatcher look at; the stream itself is fed, and a master followed, by
+:mod:`twisted_resp.replication`.
+https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twisted_resp.server.client import Client
+    from twisted_resp.server.server import Server
+
+__all__ = ["NO_ID", "Master", "Replica", "Replication", "new_id"]
+
+#: What stands where there is no second history.
+NO_ID = b"0" * 40
+
+
+def new_id() -> bytes:
+    """An id for a history that nobody else has."""
+    return secrets.token_hex(20).encode()
+
+
+class Replica:
+    """A client that follows, or prepares to: REPLCONF says things before SYNC or PSYNC.
+
+    :ivar attached: whether it gets the stream.
+    :ivar acknowledges: whether it tells how far it is (those that said SYNC don't).
+    :ivar offset, fsynced: how far it is, and how far it has that on disk.
+    :ivar heard_of: when it last said so (Unix time, ms).
+    :ivar snapshot_size: bytes of the snapshot that it may still be reading, which no output limit concerns.
+    """
+
+    __slots__ = (
+        "acknowledges", "attached", "client", "fsynced", "heard_of", "host", "offset", "port", "psync2",
+        "rdb_only", "snapshot_size", "version", "without_data",
+    )  # fmt: skip
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.attached = False
+        self.acknowledges = True
+        self.psync2 = False
+        self.rdb_only = False
+        self.without_data = False
+        self.host = client.address.rpartition(b":")[0].strip(b"[]")
+        self.port = 0
+        self.version = b""
+        self.offset = 0
+        self.fsynced = 0
+        self.heard_of: int = client.server.now_ms
+        self.snapshot_size = 0
+
+    @property
+    def online(self) -> bool:
+        """Whether it has its snapshot: it has said so, or nothing waits to be sent."""
+        if self.snapshot_size and not self.client.output_size():
+            self.snapshot_size = 0
+        return not self.snapshot_size
+
+    def lag(self, now: int) -> int:
+        """Seconds since it was heard of."""
+        return (now - self.heard_of) // 1000
+
+
+class Master:
+    """The server that this one is to follow.
+
+    :ivar state: ``connect``, ``connecting``, ``handshake``, ``sync`` or ``connected``, as ROLE has it.
+    :ivar sync_size, sync_read: bytes of the snapshot that is on its way, and how many have come.
+    :ivar client: what applies its stream; None while the link is down.
+    :ivar heard_of: when something last came from it, and ``down_since`` when the link was lost (Unix time, ms).
+    """
+
+    def __init__(self, host: bytes, port: int) -> None:
+        self.host = host
+        self.port = port
+        self.state = b"connect"
+        self.client: Client | None = None
+        self.sync_size = 0
+        self.sync_read = 0
+        self.heard_of = 0
+        self.down_since = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the link is up."""
+        return self.state == b"connected"
+
+
+class Replication:
+    """The part of one server in replication.
+
+    :ivar id: the history's id; ``second_id`` that of the history before it, which it continues after
+        ``second_offset``.
+    :ivar offset: bytes of the stream so far. Nothing is counted while there is nobody to count for.
+    :ivar replicas: the clients that follow.
+    :ivar master: whom this server follows; None for a master.
+    :ivar fsynced: the offset up to which changes are on this server's own disk.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.id = new_id()
+        self.second_id = NO_ID
+        self.second_offset = -1
+        self.offset = 0
+        self.fsynced = 0
+        self.replicas: dict[Client, Replica] = {}
+        self.master: Master | None = None
+        self.full_syncs = 0
+        self.partial_syncs = 0
+        self.refused_partial_syncs = 0
+
+    # -- the backlog, where there is one
+
+    @property
+    def backlog_active(self) -> bool:
+        """Whether the stream is kept for replicas that come back."""
+        return False
+
+    @property
+    def backlog_start(self) -> int:
+        """The offset of the first byte in the backlog."""
+        return 0
+
+    @property
+    def backlog_length(self) -> int:
+        """How many bytes are in the backlog."""
+        return 0
+
+    # -- questions
+
+    def good_replicas(self) -> int:
+        """How many replicas were heard of lately (``min-replicas-max-lag``)."""
+        now, longest = self.server.now_ms, self.server.configuration[b"min-replicas-max-lag"]
+        return sum(replica.online and replica.lag(now) <= longest for replica in self.replicas.values())
+
+    def refuses_to_write(self) -> bool:
+        """Whether too few replicas follow (``min-replicas-to-write``); a replica does not ask that."""
+        return (
+            self.master is None and self.good_replicas() < self.server.configuration[b"min-replicas-to-write"]
+        )
+
+    # -- what the server tells
+
+    def forget(self, client: Client) -> None:
+        """A client is gone that was a replica, or about to be one."""
+        self.replicas.pop(client, None)
+
+    def close(self) -> None:
+        """The server ends: leave no timer and no connection behind."""
