@@ -99,12 +99,6 @@ def test_encodings(limits: Limits) -> None:
     assert zset.encoding == b"skiplist"
     zset.remove(b"4")
     assert zset.encoding == zset.copy().encoding == b"skiplist"
-    zset.compact()
-    assert zset.encoding == b"listpack"
-    zset.put(b"123456", 1.0)
-    assert zset.encoding == b"skiplist"
-    zset.compact()
-    assert zset.encoding == b"skiplist"
     hinted = SortedSet(limits)
     hinted.expect(4)
     assert hinted.encoding == b"skiplist"

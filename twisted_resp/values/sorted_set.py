@@ -1,7 +1,8 @@
 """The sorted set: a dict from member to score, and the order of the pairs.
 
 The float and the member are the same objects in both. A set is a listpack for ``OBJECT ENCODING`` while it is
-small, and never again once it has grown; in either case it is kept the same way.
+small, and never again once it has grown; in either case it is kept the same way. But a listpack of Redis has
+no negative zero: adding zero to a score makes it a positive one.
 """
 
 from __future__ import annotations
@@ -81,6 +82,20 @@ class LexRange(NamedTuple):
             return low.infinity == high.infinity
         return low.member > high.member or (low.member == high.member and (low.exclusive or high.exclusive))
 
+    def reaches(self, member: bytes) -> bool:
+        """Return whether the member is not before the range."""
+        low = self.low
+        if low.infinity:
+            return low.infinity < 0
+        return member > low.member if low.exclusive else member >= low.member
+
+    def is_below_end(self, member: bytes) -> bool:
+        """Return whether the member is not behind the range."""
+        high = self.high
+        if high.infinity:
+            return high.infinity > 0
+        return member < high.member if high.exclusive else member <= high.member
+
 
 class SortedSet:
     """What https://redis.io/docs/latest/develop/data-types/sorted-sets/ describes.
@@ -104,9 +119,10 @@ class SortedSet:
         """Build a set of many pairs at once, encoded as small as they allow. No score may be NaN."""
         made = cls(limits)
         made._scores = dict(pairs)
+        made.expect(len(made._scores), max(map(len, made._scores), default=0))
+        if made.encoding == b"listpack":
+            made._scores = {member: score + 0.0 for member, score in made._scores.items()}
         made._order = ScoreOrder.of(made._scores.items())
-        longest = max(map(len, made._scores), default=0)
-        made.expect(len(made._scores), longest)
         return made
 
     def expect(self, count: int, length: int = 0) -> None:
@@ -114,11 +130,6 @@ class SortedSet:
         limits = self._limits
         if count > limits.zset_max_listpack_entries or length > limits.zset_max_listpack_value:
             self.encoding = b"skiplist"
-
-    def compact(self) -> None:
-        """Go back to a listpack if the set is small enough, as Redis does with what ZUNIONSTORE made."""
-        self.encoding = b"listpack"
-        self.expect(len(self._scores), max(map(len, self._scores), default=0))
 
     def copy(self) -> SortedSet:
         """Return an independent copy."""
@@ -164,8 +175,9 @@ class SortedSet:
                 return SKIPPED, score
             if self.encoding == b"listpack":
                 self.expect(len(scores) + 1, len(member))
-            scores[member] = score
-            self._order.add(member, score)
+            stored = score + 0.0 if self.encoding == b"listpack" else score
+            scores[member] = stored
+            self._order.add(member, stored)
             if self._dense is not None:
                 self._dense.add(member)
             return ADDED, score
@@ -182,13 +194,14 @@ class SortedSet:
                 return SKIPPED, current
         if score == current:
             return UNCHANGED, score
+        stored = score + 0.0 if self.encoding == b"listpack" else score
         order = self._order
         # The order may go on with the member object that the dict has.
         place = order.place(member, current)
         member = order.at(place)[0]
         order.remove_at(place)
-        order.add(member, score)
-        scores[member] = score
+        order.add(member, stored)
+        scores[member] = stored
         return UPDATED, score
 
     def remove(self, member: bytes) -> bool:
@@ -280,7 +293,9 @@ class SortedSet:
         self, members: LexRange, *, reverse: bool = False, offset: int = 0, count: int = -1
     ) -> list[Pair]:
         """Return the pairs with members in the range, where all scores are the same; options as above."""
-        return self._limited(self._lex_span(members), reverse, offset, count)
+        if offset > 0 and self._is_mixed_listpack():
+            return self._limited(self._mixed_lex_span(members, reverse, offset), reverse, 0, count)
+        return self._limited(self._lex_span(members, reverse), reverse, offset, count)
 
     def count_by_score(self, scores: ScoreRange) -> int:
         """Return how many pairs have scores in the range."""
@@ -333,9 +348,11 @@ class SortedSet:
             order.before_score(scores.high) if scores.high_exclusive else order.after_score(scores.high),
         )
 
-    def _lex_span(self, members: LexRange) -> tuple[Place, Place]:
+    def _lex_span(self, members: LexRange, reverse: bool = False) -> tuple[Place, Place]:
         if members.is_empty():
             return (0, 0), (0, 0)
+        if self._is_mixed_listpack():
+            return self._mixed_lex_span(members, reverse)
         order = self._order
         low, high = members
         start, stop = order.start, order.stop
@@ -344,6 +361,32 @@ class SortedSet:
         if not high.infinity:
             stop = order.before_member(high.member) if high.exclusive else order.after_member(high.member)
         return start, stop
+
+    # Where scores differ, a range by member means nothing. What Redis finds in a listpack is told by how it
+    # walks through it, and so can be found here too.
+
+    def _is_mixed_listpack(self) -> bool:
+        order = self._order
+        return self.encoding == b"listpack" and bool(self._scores) and order.first()[1] != order.last()[1]
+
+    def _mixed_lex_span(self, members: LexRange, reverse: bool, offset: int = 0) -> tuple[Place, Place]:
+        nothing: tuple[Place, Place] = ((0, 0), (0, 0))
+        walk = [member for member, _ in self._order]
+        if members.is_empty() or not members.reaches(walk[-1]) or not members.is_below_end(walk[0]):
+            return nothing
+        size = len(walk)
+        is_in, goes_on = members.reaches, members.is_below_end
+        if reverse:
+            walk.reverse()
+            is_in, goes_on = goes_on, is_in
+        start = next((place for place in range(size) if is_in(walk[place])), size)
+        if start == size or not goes_on(walk[start]):
+            return nothing
+        start = min(start + offset, size)
+        stop = next((place for place in range(start, size) if not goes_on(walk[place])), size)
+        if reverse:
+            start, stop = size - stop, size - start
+        return self._order.at_rank(start), self._order.at_rank(stop)
 
     # -- random members --
 
