@@ -158,6 +158,8 @@ NO_REPLY: Final = _Singleton("NO_REPLY")
 #: formatting them.
 SHORT: Final = 1024
 BULK_HEADERS: Final = [b"$%d\r\n" % n for n in range(SHORT)]
+#: The same headers with the line end of what stands before them.
+_header_behind_value: Final = [b"\r\n" + header for header in BULK_HEADERS].__getitem__
 _SMALL_INTS: Final = [b":%d\r\n" % n for n in range(1024)]
 
 
@@ -192,9 +194,22 @@ def encode_into(out: list[bytes], reply: Reply, protocol: int) -> None:
 
 def _encode_items(out: list[bytes], header: bytes, items: Iterable[Reply], protocol: int) -> None:
     items = items if isinstance(items, (list, tuple)) else list(items)
-    out.append(header % len(items))
+    count = len(items)
+    if count > 3 and set(map(type, items)) == {bytes}:
+        # Arrays of short strings are what LRANGE, SMEMBERS and the like return: no loop here for those.
+        pieces: list[bytes] = [b""] * (2 * count)
+        try:
+            pieces[::2] = map(_header_behind_value, map(len, items))
+        except IndexError:
+            pass
+        else:
+            pieces[1::2] = items
+            out.append(header[:-2] % count)
+            out += pieces
+            out.append(b"\r\n")
+            return
+    out.append(header % count)
     for item in items:
-        # Arrays of short strings are what LRANGE, SMEMBERS and the like return: no call for those.
         if type(item) is bytes and len(item) < SHORT:
             out += (BULK_HEADERS[len(item)], item, b"\r\n")
         else:
