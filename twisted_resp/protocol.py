@@ -27,6 +27,7 @@ from twisted_resp.commands.dispatch import STATES, install
 from twisted_resp.errors import MAX_CLIENTS
 from twisted_resp.in_process import InProcessClient
 from twisted_resp.output import Output, output_for
+from twisted_resp.persistence import install as install_persistence
 from twisted_resp.replication import install as install_replication
 from twisted_resp.resp import (
     BULK_HEADERS,
@@ -509,6 +510,7 @@ class RespFactory(Factory):
         load_all()
         self.server = Server(clock, STATES, databases, seed)
         install(self.server)
+        install_persistence(self.server)
         install_replication(self.server)
         if password:
             self.server.password = password

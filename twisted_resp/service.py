@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
@@ -15,11 +16,15 @@ from twisted.python.failure import Failure
 
 from twisted_resp.protocol import RespFactory, address_text
 
-__all__ = ["ListenError", "RespService"]
+__all__ = ["ListenError", "LoadError", "RespService"]
 
 
 class ListenError(Exception):
     """An address that can't be listened on; the message is one line for the operator."""
+
+
+class LoadError(Exception):
+    """A snapshot that can't be loaded; the message is one line for the operator."""
 
 
 class RespService(Service):
@@ -27,6 +32,7 @@ class RespService(Service):
 
     :param factory: the server.
     :param endpoints: where to listen, each with the words that an error names it by (``port 6379``).
+    :param load: whether to load the snapshot, if there is one, before it first listens.
     :param exit_on_error: end the process with a clear line when an address can't be listened on, as an operator
         expects of a server; else :meth:`startService` raises :class:`ListenError`.
     """
@@ -38,10 +44,12 @@ class RespService(Service):
         factory: RespFactory,
         endpoints: Sequence[tuple[IStreamServerEndpoint, str]],
         exit_on_error: bool = False,
+        load: bool = False,
     ) -> None:
         self.factory = factory
         self._endpoints = list(endpoints)
         self._exit_on_error = exit_on_error
+        self._load = load
         self.ports: list[IListeningPort] = []
 
     @property
@@ -58,6 +66,7 @@ class RespService(Service):
         """Listen, if that was not done already.
 
         :raises ListenError: an address is in use, or not ours.
+        :raises LoadError: the snapshot can't be read.
         """
         Service.startService(self)
         self._listen()
@@ -71,10 +80,28 @@ class RespService(Service):
             result = port.stopListening()
             if result is not None:
                 stopped.append(result)
-        self.factory.server.close()
+        server = self.factory.server
+        try:
+            server.saving.save_at_end()
+        except OSError as error:
+            self.log.error("The data could not be saved: {error}", error=error)
+        server.close()
         return gatherResults(stopped)
 
+    def _load_snapshot(self) -> None:
+        load, self._load = self._load, False
+        if not load:
+            return
+        server = self.factory.server
+        try:
+            server.saving.load_if_there()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            path = os.fsdecode(os.path.join(server.directory, server.dbfilename))
+            self._give_up(LoadError(f"Fatal error loading the DB from {path}: {reason}. Exiting."))
+
     def _listen(self) -> None:
+        self._load_snapshot()
         endpoints, self._endpoints = self._endpoints, []
         for endpoint, name in endpoints:
             failure: list[Failure] = []
@@ -90,8 +117,10 @@ class RespService(Service):
         for port in self.ports:
             port.stopListening()
         self.ports = []
-        message = f"Failed listening on {name}, aborting: {reason}"
+        self._give_up(ListenError(f"Failed listening on {name}, aborting: {reason}"))
+
+    def _give_up(self, error: Exception) -> NoReturn:
         if self._exit_on_error:
-            sys.stderr.write(message + "\n")
+            sys.stderr.write(f"{error}\n")
             sys.exit(1)
-        raise ListenError(message)
+        raise error

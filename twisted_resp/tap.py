@@ -15,6 +15,7 @@ from twisted.internet.endpoints import (
 from twisted.python import usage
 
 from twisted_resp.protocol import RespFactory
+from twisted_resp.server.parameter_kinds import SavePoints
 from twisted_resp.service import RespService
 
 __all__ = ["Options", "makeService", "make_service"]
@@ -39,6 +40,13 @@ def _octal(text: str) -> str:
     return text
 
 
+def _save_points(text: str) -> tuple[tuple[int, int], ...]:
+    try:
+        return SavePoints().parse(text.encode().split() or [b""])
+    except ValueError:
+        raise ValueError("--save must be pairs of whole numbers, seconds and changes") from None
+
+
 class Options(usage.Options):
     """What an operator may say."""
 
@@ -55,7 +63,14 @@ class Options(usage.Options):
         ["databases", None, 16, "How many databases there are.", _whole_number("databases", 1, 2**31 - 1)],
         ["password", None, "", "What clients must AUTH with."],
         ["dir", None, ".", "The directory of files."],
-        ["dbfilename", None, "dump.rdb", "The name of the snapshot in it."],
+        ["dbfilename", None, "dump.rdb", "The name of the snapshot in it, which is loaded at the start."],
+        [
+            "save",
+            None,
+            "",
+            "Save points: seconds and changes, such as '3600 1 60 10000'. With any, it also saves when it is stopped.",
+            _save_points,
+        ],
     ]
     optFlags: ClassVar[list[list[Any]]] = [
         ["no-tcp", None, "Do not listen on --port (with --unix, --tls-port or --listen)."],
@@ -177,7 +192,11 @@ def make_service(options: Options, exit_on_error: bool = True) -> RespService:
     server = factory.server
     server.directory = os.path.abspath(options["dir"]).encode()
     server.dbfilename = options["dbfilename"].encode()
-    service = RespService(factory, options.endpoints(), exit_on_error)
+    server.saving.may_fork = True
+    points = options["save"] or ()
+    server.configuration[b"save"] = points
+    server.saving.set_points(points)
+    service = RespService(factory, options.endpoints(), exit_on_error, load=True)
 
     def stop() -> None:
         from twisted.internet import reactor

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,8 +94,9 @@ class TestTime:
 
 class TestShutdown:
     @pytest.fixture
-    def stopped(self, engine: Engine) -> list[str]:
+    def stopped(self, engine: Engine, tmp_path: Path) -> list[str]:
         stopped: list[str] = []
+        engine.server.directory = bytes(tmp_path)
         engine.server.on_shutdown = lambda: stopped.append("stopped")
         return stopped
 
@@ -113,12 +116,38 @@ class TestShutdown:
             ("later", b"ERR syntax error"),
             ("ABORT NOW", b"ERR syntax error"),
             ("ABORT", b"ERR No shutdown in progress."),
-            ("SAVE", b"ERR Errors trying to SHUTDOWN. Check logs."),
         ],
     )
     def test_errors(self, engine: Engine, stopped: list[str], options: str, error: bytes) -> None:
         assert engine.error("SHUTDOWN", *options.split()) == error
         assert stopped == []
+
+    @pytest.mark.parametrize(
+        ("points", "options", "saved"),
+        [("", "", False), ("", "SAVE", True), ("60 1", "", True), ("60 1", "NOSAVE", False)],
+    )
+    def test_saving(
+        self,
+        engine: Engine,
+        stopped: list[str],
+        connect: Callable[[], Connection],
+        points: str,
+        options: str,
+        saved: bool,
+    ) -> None:
+        engine.call("CONFIG", "SET", "save", points)
+        connect().send(f"SHUTDOWN {options}")
+        assert stopped == ["stopped"]
+        assert os.listdir(engine.server.directory) == [b"dump.rdb"] * saved
+
+    def test_it_stays_up_rather_than_lose_the_data(
+        self, engine: Engine, stopped: list[str], tmp_path: Path, connect: Callable[[], Connection]
+    ) -> None:
+        engine.server.directory = bytes(tmp_path / "nowhere")
+        assert engine.error("SHUTDOWN", "SAVE") == b"ERR Errors trying to SHUTDOWN. Check logs."
+        assert stopped == []
+        connect().send("SHUTDOWN SAVE FORCE")
+        assert stopped == ["stopped"]
 
     def test_not_in_a_transaction(self, engine: Engine, stopped: list[str]) -> None:
         engine.call("MULTI")

@@ -31,6 +31,8 @@ from twisted_resp.values.hash import Hash
 from twisted_resp.values.list import List
 from twisted_resp.values.strings import encoding_of
 
+__all__ = ["add_subcommand"]
+
 GROUP = "server"
 
 _log = Logger()
@@ -335,12 +337,15 @@ SLEEP <seconds>
 """
 
 
+_more_help: list[bytes] = []
+
+
 def _help(client: Client) -> Reply:
-    return help_reply(b"DEBUG", _HELP)
+    return help_reply(b"DEBUG", _HELP + b"".join(_more_help))
 
 
 #: The least and the greatest number of arguments, and what to do.
-_SUBCOMMANDS: Final[Mapping[bytes, tuple[int, int, Callable[..., Reply]]]] = {
+_SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[..., Reply]]]] = {
     b"change-repl-id": (0, 0, _change_repl_id),
     b"dict-resizing": (1, 1, _nothing_to_do),
     b"digest": (0, 0, _digest),
@@ -359,3 +364,17 @@ _SUBCOMMANDS: Final[Mapping[bytes, tuple[int, int, Callable[..., Reply]]]] = {
     b"set-active-expire": (1, 1, _set_active_expire),
     b"sleep": (1, 1, _sleep),
 }
+
+
+def add_subcommand(
+    name: bytes, least: int, most: int, handler: Callable[..., Reply], description: bytes
+) -> None:
+    """Give DEBUG a subcommand whose work is in a room above.
+
+    :param least: the least number of arguments, and ``most`` the greatest.
+    :param handler: is called with the client and the arguments.
+    :param description: lines for DEBUG HELP.
+    """
+    _SUBCOMMANDS[name.lower()] = (least, most, handler)
+    if description not in _more_help:
+        _more_help.append(description)

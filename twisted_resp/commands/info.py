@@ -195,16 +195,24 @@ def _persistence(server: Server) -> Iterable[Field]:
     for name in ("current_cow_peak", "current_cow_size", "current_cow_size_age"):
         yield name, 0
     yield "current_fork_perc", "0.00"
-    yield "current_save_keys_processed", 0
-    yield "current_save_keys_total", 0
-    yield "rdb_changes_since_last_save", server.keyspace.dirty
-    yield "rdb_bgsave_in_progress", 0
-    yield "rdb_last_save_time", server.started // 1000
-    yield "rdb_last_bgsave_status", "ok"
-    yield "rdb_last_bgsave_time_sec", -1
-    yield "rdb_current_bgsave_time_sec", -1
-    for name in ("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded",
-                 "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"):  # fmt: skip
+    saving = server.saving
+    under_way = saving.started is not None
+    yield "current_save_keys_processed", saving.processed if under_way else 0
+    yield "current_save_keys_total", saving.total if under_way else 0
+    yield "rdb_changes_since_last_save", saving.changes
+    yield "rdb_bgsave_in_progress", int(under_way)
+    yield "rdb_last_save_time", saving.last_save
+    yield "rdb_last_bgsave_status", "ok" if saving.last_ok else "err"
+    yield "rdb_last_bgsave_time_sec", saving.last_seconds
+    yield (
+        "rdb_current_bgsave_time_sec",
+        -1 if saving.started is None else server.now_ms // 1000 - saving.started,
+    )
+    yield "rdb_saves", saving.saves
+    yield "rdb_last_cow_size", 0
+    yield "rdb_last_load_keys_expired", saving.expired
+    yield "rdb_last_load_keys_loaded", saving.loaded
+    for name in ("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"):
         yield name, 0
     yield "aof_last_rewrite_time_sec", -1
     yield "aof_current_rewrite_time_sec", -1

@@ -131,20 +131,6 @@ def time(client: Client) -> Reply:
     return [b"%d" % seconds, b"%d" % microseconds]
 
 
-@command(
-    "LASTSAVE",
-    LOADING | STALE | FAST,
-    since="1.0.0",
-    complexity="O(1)",
-    acl=["admin", "dangerous"],
-    tips=["nondeterministic_output"],
-)
-def lastsave(client: Client) -> Reply:
-    """Returns the Unix timestamp of the last successful save to disk."""
-    # As in Redis the data of a server that has just started count as saved.
-    return client.server.started // 1000
-
-
 _CANNOT_SHUT_DOWN = b"ERR Errors trying to SHUTDOWN. Check logs."
 _SHUTDOWN_WORDS = frozenset((b"nosave", b"save", b"now", b"force", b"abort"))
 
@@ -176,9 +162,19 @@ def shutdown(client: Client, *options: bytes) -> Reply:
     if stop is None:
         _log.warn("{client} sent SHUTDOWN, but this server is part of an application.", client=client)
         raise CommandError(_CANNOT_SHUT_DOWN)
-    if b"save" in words and b"force" not in words:
-        _log.error("SHUTDOWN SAVE: this server can't save yet, and stays up rather than lose the data.")
-        raise CommandError(_CANNOT_SHUT_DOWN)
+    saving = client.server.saving
+    if b"nosave" in words:
+        # Nor when the process ends in consequence.
+        saving.set_points(())
+    elif b"save" in words or saving.points:
+        saving.stop_child()
+        try:
+            saving.save()
+        except OSError as error:
+            _log.error("SHUTDOWN: can't save the data: {error}", error=error)
+            if b"force" not in words:
+                raise CommandError(_CANNOT_SHUT_DOWN) from None
+        saving.set_points(())
     client.close(True)
     stop()
     return NO_REPLY

@@ -300,6 +300,31 @@ class Database:
             self.notify(key, event, group)
         return True
 
+    def restore(
+        self, key: bytes, value: Value, expires_at: int | None = None, accessed: int | None = None
+    ) -> None:
+        """Put a key there as a snapshot has it, in place of another. It is no change: no event, nothing dirty.
+
+        :param expires_at: Unix time in milliseconds, or None.
+        :param accessed: its record in :attr:`accessed`; None for that of a new key.
+        """
+        keyspace = self.keyspace
+        if key in self.values:
+            self._discard(key)
+        self.values[key] = value
+        if accessed is None:
+            accessed = keyspace.now if keyspace.touching != 2 else lfu.fresh(keyspace)
+        self.accessed[key] = accessed
+        if self._dense is not None:
+            self._dense.add(key)
+        if expires_at is not None:
+            self.expires[key] = expires_at
+            self._remind(expires_at, key)
+        if type(value) is Hash and value.has_expiries:
+            self.remind_of_fields(key, value)
+        for modified in keyspace.on_modified:
+            modified(self, key)
+
     def flush(self) -> int:
         """Delete every key, without events; answers how many there were."""
         removed = len(self.values)
@@ -373,8 +398,10 @@ class Database:
         at = self.expires.get(key)
         if at is None or self.keyspace.now <= at:
             return False
-        if not self.keyspace.hold_expiry:
-            self.expire_now(key)
+        keyspace = self.keyspace
+        if keyspace.hold_expiry:
+            return not keyspace.sees_expired
+        self.expire_now(key)
         return True
 
     def is_past(self, key: bytes) -> bool:

@@ -281,6 +281,10 @@ def _slow_log_length(server: Server, value: int) -> None:
     server.slow_log.resize(value)
 
 
+def _save_points(server: Server, value: tuple[tuple[int, int], ...]) -> None:
+    server.saving.set_points(value)
+
+
 def _replicas(server: Server, value: int) -> None:
     configuration = server.configuration
     needed = configuration[b"min-replicas-to-write"] if configuration[b"min-replicas-max-lag"] else 0
@@ -295,6 +299,7 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"maxclients": _max_clients,
     b"maxmemory": _memory_limit,
     b"maxmemory-policy": _policy,
+    b"save": _save_points,
     b"min-replicas-max-lag": _replicas,
     b"min-replicas-to-write": _replicas,
     b"notify-keyspace-events": _events,

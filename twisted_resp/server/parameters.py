@@ -269,7 +269,8 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     _number("acllog-max-len", 128, 0, INT64_MAX),
     _choice("acl-pubsub-default", b"resetchannels", (b"allchannels", b"resetchannels")),
     # -- snapshots and the append-only file
-    Parameter("save", SavePoints(), ((3600, 1), (300, 100), (60, 10000))),
+    # Other than Redis: a server writes no files unless it is told to.
+    Parameter("save", SavePoints(), ()),
     _flag("stop-writes-on-bgsave-error", True),
     _flag("rdbcompression", True),
     _flag("rdbchecksum", True, IMMUTABLE),

@@ -22,6 +22,7 @@ from twisted_resp.server.effects import Effects
 from twisted_resp.server.memory import MemoryAccount
 from twisted_resp.server.notifications import Notifications
 from twisted_resp.server.replication import Replication
+from twisted_resp.server.saving import Saving
 from twisted_resp.server.slow_log import SlowLog
 from twisted_resp.server.statistics import CommandEntry, Statistics
 from twisted_resp.server.waiting import WaitingRoom
@@ -119,6 +120,8 @@ class Server:
         self.run_id = secrets.token_hex(20).encode()
         #: Who follows this server, and whom it follows.
         self.replication = Replication(self)
+        #: The snapshots of the data.
+        self.saving = Saving(self)
         self.pid = os.getpid()
         self.started: int = self.keyspace.now
         #: Set when something is to be done after the outermost command: see :meth:`settle`.
@@ -320,5 +323,6 @@ class Server:
             client.disconnected()
         self.unpause()
         self.replication.close()
+        self.saving.close()
         self.waiting.end_all(None)
         self.keyspace.expiry_timer.stop()

@@ -1,0 +1,124 @@
+"""All data of a server to an RDB file, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.logger import Logger
+
+from twisted_resp.keyspace import lfu
+from twisted_resp.rdb.cursor import Data
+from twisted_resp.rdb.file_reader import FileReader
+from twisted_resp.rdb.file_writer import FileWriter
+from twisted_resp.rdb.format import COMPATIBLE, RdbError
+from twisted_resp.rdb.writer import needed_version
+from twisted_resp.server.server import REDIS_VERSION, Server
+
+__all__ = ["dump_bytes", "load_data", "write_contents"]
+
+_log = Logger()
+
+
+def _version_for(server: Server) -> int:
+    """The oldest version that can hold the data: fields that expire are the one thing that needs a newer one."""
+    version = COMPATIBLE
+    for database in server.keyspace.databases:
+        for key in database.field_expires:
+            version = max(version, needed_version(database.values.get(key)))
+    return version
+
+
+def write_contents(
+    server: Server,
+    write: Callable[[bytes], Any],
+    version: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write all data as an RDB file.
+
+    :param write: takes the bytes, piece by piece.
+    :param version: the RDB version; 0 for one that Redis 7.0 reads, as far as the data allow it.
+    :param progress: is told now and then how many keys were written.
+    """
+    keyspace = server.keyspace
+    configuration = server.configuration
+    writer = FileWriter(write, version or _version_for(server), configuration[b"rdbchecksum"])
+    for name, value in (
+        (b"redis-ver", REDIS_VERSION),
+        (b"redis-bits", b"64"),
+        (b"ctime", b"%d" % (keyspace.now // 1000)),
+        (b"used-mem", b"0"),
+        (b"aof-base", b"0"),
+    ):
+        writer.aux(name, value)
+    for code in server.saving.functions:
+        writer.function(code)
+    policy = configuration[b"maxmemory-policy"]
+    with_idle, with_frequency = policy.endswith(b"-lru"), policy.endswith(b"-lfu")
+    idle = frequency = None
+    written = 0
+    for database in keyspace.databases:
+        if not database.values:
+            continue
+        writer.database(database.index, len(database.values), len(database.expires))
+        expiry = database.expires.get
+        for key, value in database.values.items():
+            if with_idle:
+                idle = max(0, keyspace.now - database.accessed.get(key, keyspace.now)) // 1000
+            elif with_frequency:
+                frequency = lfu.counter(database.accessed.get(key, 0), keyspace)
+            writer.key(key, value, expiry(key), idle, frequency)
+            written += 1
+            if progress is not None and not written & 0x3FF:
+                progress(written)
+    writer.finish()
+
+
+def dump_bytes(server: Server, version: int = 0) -> bytes:
+    """All data as the bytes of an RDB file; ``version`` as in :func:`write_contents`."""
+    parts: list[bytes] = []
+    write_contents(server, parts.append, version)
+    return b"".join(parts)
+
+
+def load_data(server: Server, data: Data, replace: bool = False) -> int:
+    """Add what an RDB file holds to the data, without events. Keys that have expired are left out.
+
+    :param data: the file; what comes after the end of the RDB in it does not matter.
+    :param replace: whether its keys replace those that are there; else one that is there is an error.
+    :return: how many bytes of the data the RDB takes.
+    :raises RdbError: something is wrong with the data. What came before that has been loaded.
+    """
+    keyspace = server.keyspace
+    databases = keyspace.databases
+    reader = FileReader(data, keyspace.limits, server.configuration[b"rdbchecksum"])
+    now = keyspace.now
+    keep_expired = keyspace.hold_expiry
+    by_frequency = keyspace.touching == 2
+    loaded = expired = 0
+    for index, key, value, expires_at, idle, frequency in reader:
+        if expires_at is not None and expires_at < now and not keep_expired:
+            expired += 1
+            continue
+        if index >= len(databases):
+            raise RdbError(f"there is a database {index} in it, but there are only {len(databases)} here")
+        database = databases[index]
+        if not replace and key in database.values:
+            raise RdbError(f"the key {key!r} is there already in database {index}")
+        accessed: int | None = None
+        if by_frequency:
+            if frequency is not None:
+                accessed = lfu.packed(keyspace, frequency)
+        elif idle is not None:
+            accessed = max(0, now - idle * 1000)
+        database.restore(key, value, expires_at, accessed)
+        loaded += 1
+    if reader.empty_keys:
+        _log.info("empty keys skipped: {count}", count=reader.empty_keys)
+    for name in reader.modules:
+        _log.warn("Data of the module {name} were left out.", name=name.decode("ascii", "replace"))
+    saving = server.saving
+    saving.loaded, saving.expired = loaded, expired
+    saving.functions += [code for code in reader.functions if code not in saving.functions]
+    return reader.end

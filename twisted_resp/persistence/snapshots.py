@@ -1,0 +1,352 @@
+"""Snapshots of one server: saved at once, by a forked child, or at set points; loaded from the file.
+
+A snapshot is written beside the one that is there, brought to the disk and then put in its place, so that there is
+a whole one at any time.
+
+**In the background** a forked child writes, which has the data as they were at that moment. Forking is only for a
+process that is the server's own and has no other threads: the child would have a copy of whatever else is in the
+process, with locks that nobody will ever release. Elsewhere BGSAVE writes at once, and the service stops meanwhile.
+The child reports on a pipe how many keys it has written; the end of the pipe is the end of the child.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from mmap import ACCESS_READ, mmap
+from typing import Any, Final
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_resp.persistence.contents import load_data, write_contents
+from twisted_resp.rdb.format import RdbError
+from twisted_resp.server.saving import Saving
+from twisted_resp.server.server import Server
+
+__all__ = ["Snapshots"]
+
+_log = Logger()
+_REPORT: Final = struct.Struct("<q")
+_DONE: Final = -1
+# After a failed attempt at a save point, how long (s) until the next one.
+_RETRY: Final = 5
+
+
+class Snapshots(Saving):
+    """What :class:`~twisted_resp.server.saving.Saving` knows, and how it is done."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self._child: _Child | None = None
+        self._dirty_at_start = 0
+        self._tried = 0
+        self._timer: Any = None
+
+    @property
+    def path(self) -> bytes:
+        """Where the snapshot is."""
+        return os.path.join(self._server.directory, self._server.dbfilename)
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether a BGSAVE is under way."""
+        return self._child is not None
+
+    # -- saving
+
+    def save(self, version: int = 0) -> None:
+        """Write a snapshot now.
+
+        :param version: the RDB version; 0 for one that Redis 7.0 reads, as far as the data allow it.
+        :raises OSError: it could not be written; what was there before still is.
+        """
+        self.saves += 1
+        try:
+            self._write(version)
+        except OSError as error:
+            _log.warn("Error saving the DB to {path}: {error}", path=self.path, error=error)
+            raise
+        _log.info("DB saved on disk")
+        self._saved(self._server.keyspace.dirty)
+
+    def _saved(self, dirty: int) -> None:
+        self._saved_dirty = dirty
+        self.last_save = int(self._server.clock.seconds())
+        self.last_ok = True
+
+    def _write(self, version: int = 0, progress: Callable[[int], None] | None = None) -> None:
+        path = self.path
+        if not self._server.dbfilename:
+            raise OSError("there is no dbfilename")
+        temporary = self._temporary(os.getpid())
+        try:
+            with open(temporary, "wb") as file:
+                write_contents(self._server, file.write, version, progress)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_directory(self._server.directory)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def _temporary(self, pid: int) -> bytes:
+        return os.path.join(self._server.directory, b"temp-%d.rdb" % pid)
+
+    def save_in_background(self) -> None:
+        """Begin a snapshot (BGSAVE); where there is no forking it is finished when this returns.
+
+        :raises OSError: it could not be begun, or not written.
+        """
+        self._tried = int(self._server.clock.seconds())
+        if not self._can_fork():
+            try:
+                self.save()
+            except OSError:
+                self.last_ok = False
+                raise
+            self.last_seconds = int(self._server.clock.seconds()) - self._tried
+            return
+        self.saves += 1
+        keyspace = self._server.keyspace
+        self._dirty_at_start = keyspace.dirty
+        self.total = sum(map(len, keyspace.databases))
+        self.processed = 0
+        try:
+            self._child = _Child(self, self._server.clock)
+        except OSError as error:
+            _log.warn("Can't save in background: fork: {error}", error=error)
+            self.last_ok = False
+            raise
+        self.started = self._tried
+        _log.info("Background saving started by pid {pid}", pid=self._child.pid)
+
+    def _can_fork(self) -> bool:
+        return (
+            self.may_fork
+            and hasattr(os, "fork")
+            and threading.active_count() == 1
+            and IReactorFDSet.providedBy(self._server.clock)
+        )
+
+    def write_as_child(self, report: Callable[[int], None]) -> None:
+        """For the child: write the snapshot, and tell how many keys were written."""
+        delay = max(0, self._server.configuration[b"rdb-key-save-delay"]) / 1_000_000
+        if not delay:
+            self._write(progress=report)
+            return
+
+        def slowly(written: int) -> None:
+            report(written)
+            time.sleep(delay * 1024)
+
+        # The delay is for tests, which want a child that takes its time: also where there are few keys.
+        time.sleep(delay * min(self.total, 1024))
+        self._write(progress=slowly)
+
+    def child_ended(self, done: bool, killed: bool) -> None:
+        """The child has written all and is ``done``, or failed; or we have ``killed`` it."""
+        child, self._child = self._child, None
+        started, self.started = self.started, None
+        self.last_seconds = int(self._server.clock.seconds()) - (started or 0)
+        if done:
+            _log.info("Background saving terminated with success")
+            self._saved(self._dirty_at_start)
+            return
+        if child is not None:
+            with suppress(OSError):
+                os.unlink(self._temporary(child.pid))
+        if not killed:
+            _log.warn("Background saving error")
+            self.last_ok = False
+
+    def stop_child(self) -> None:
+        """End a BGSAVE that is under way; the snapshot that is there stays."""
+        if self._child is not None:
+            self._child.kill()
+
+    # -- loading
+
+    def load(self, replace: bool = False) -> None:
+        """Add what the snapshot holds to the data.
+
+        :param replace: whether its keys replace those that are there; else such a key is an error.
+        :raises OSError: it can't be read.
+        :raises RdbError: something is wrong with it; what came before that is loaded.
+        """
+        keyspace = self._server.keyspace
+        dirty = keyspace.dirty
+        with open(self.path, "rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                raise RdbError("the file is empty")
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+                load_data(self._server, data, replace)
+        keyspace.dirty = dirty
+
+    def load_if_there(self) -> None:
+        """Load the snapshot when the server starts; it need not be there.
+
+        :raises OSError, RdbError: as :meth:`load`.
+        """
+        if not self._server.dbfilename or not os.path.exists(self.path):
+            return
+        self.load()
+        self._saved_dirty = self._server.keyspace.dirty
+        _log.info("DB loaded from disk: {count} keys", count=self.loaded)
+
+    # -- save points
+
+    def set_points(self, points: tuple[tuple[int, int], ...]) -> None:
+        """Save unasked from now on, whenever after so many seconds there were so many changes."""
+        super().set_points(points)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if points:
+            self._timer = self._server.clock.callLater(1, self._look)
+
+    def _look(self) -> None:
+        """See, once a second while there are save points, whether one is reached."""
+        self._timer = self._server.clock.callLater(1, self._look)
+        if self._child is not None:
+            return
+        now = int(self._server.clock.seconds())
+        if not self.last_ok and now - self._tried < _RETRY:
+            return
+        for seconds, changes in self.points:
+            if self.changes >= changes and now - self.last_save > seconds:
+                _log.info(
+                    "{changes} changes in {seconds} seconds. Saving...", changes=changes, seconds=seconds
+                )
+                with suppress(OSError):  # it was logged
+                    self.save_in_background()
+                return
+
+    def save_at_end(self) -> None:
+        """Save when the server is stopped, if there are save points.
+
+        :raises OSError: it could not be written.
+        """
+        if self.points:
+            self.save()
+
+    def close(self) -> None:
+        """Stop looking, and end the child."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.stop_child()
+
+
+def _sync_directory(directory: bytes) -> None:
+    """Bring to disk that a file in it was replaced."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@implementer(IReadDescriptor)
+class _Child:
+    """The forked child, and the pipe on which it reports.
+
+    :raises OSError: there can't be one.
+    """
+
+    def __init__(self, snapshots: Snapshots, reactor: Any) -> None:
+        self._snapshots = snapshots
+        self._reactor = reactor
+        self._received = b""
+        self._done = self._killed = False
+        self._reading, writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        try:
+            self.pid = os.fork()
+        except OSError:
+            os.close(self._reading)
+            os.close(writing)
+            raise
+        if not self.pid:
+            self._run(writing)
+        os.close(writing)
+        reactor.addReader(self)
+
+    def _run(self, writing: int) -> None:
+        """Be the child. Nothing of the reactor may happen here; it never returns."""
+        status = 1
+        try:
+            # What else the server has open would stay open as long as the child lives.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            signal.set_wakeup_fd(-1)
+            os.closerange(3, writing)
+            os.closerange(writing + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+            os.set_blocking(writing, False)
+            # Collecting would touch, and so copy, every object.
+            gc.disable()
+
+            def report(number: int) -> None:
+                with suppress(BlockingIOError):
+                    os.write(writing, _REPORT.pack(number))
+
+            self._snapshots.write_as_child(report)
+            os.set_blocking(writing, True)
+            os.write(writing, _REPORT.pack(_DONE))
+            status = 0
+        finally:
+            os._exit(status)
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._killed = True
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    # -- for the reactor
+
+    def fileno(self) -> int:
+        """The pipe's descriptor."""
+        return self._reading
+
+    def logPrefix(self) -> str:
+        """What logs call it."""
+        return "snapshot"
+
+    def doRead(self) -> None:
+        """The child has reported, or ended."""
+        data = os.read(self._reading, 65536)
+        if data:
+            self._received += data
+            whole = len(self._received) // _REPORT.size * _REPORT.size
+            for (number,) in _REPORT.iter_unpack(self._received[:whole]):
+                if number == _DONE:
+                    self._done = True
+                else:
+                    self._snapshots.processed = number
+            self._received = self._received[whole:]
+            return
+        self._reactor.removeReader(self)
+        self._ended()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor is closed while the child is at work."""
+        self.kill()
+        self._ended()
+
+    def _ended(self) -> None:
+        os.close(self._reading)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        self._snapshots.child_ended(self._done, self._killed)

@@ -1,0 +1,82 @@
+"""What a server knows of its snapshots: when it saved, how that went, what has changed since.
+
+The work itself is in :mod:`twisted_resp.persistence`, whose class takes the place of this one in a server that can
+save. https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twisted_resp.server.server import Server
+
+__all__ = ["Saving"]
+
+
+class Saving:
+    """The snapshots of one server.
+
+    :ivar last_save: Unix time (s) of the last one; as in Redis the data of a server that has just started count
+        as saved.
+    :ivar last_ok: whether the last BGSAVE succeeded; ``last_seconds`` is how long it took, -1 for none yet.
+    :ivar started: Unix time (s) since which a BGSAVE is under way, None if none is.
+    :ivar processed: how many keys it has written, of ``total``.
+    :ivar saves: how many snapshots were begun.
+    :ivar loaded: how many keys the last loading brought, ``expired`` how many were left out as expired.
+    :ivar may_fork: whether the process is the server's own, so that it may fork for a BGSAVE.
+    :ivar functions: libraries of functions that came with a snapshot, and go with the next one.
+    :ivar points: pairs of seconds and changes after which to save unasked. Other than Redis, which has some by
+        default, a server has none until somebody sets them.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.last_save = server.now_ms // 1000
+        self.last_ok = True
+        self.last_seconds = -1
+        self.started: int | None = None
+        self.processed = 0
+        self.total = 0
+        self.saves = 0
+        self.loaded = 0
+        self.expired = 0
+        self.may_fork = False
+        self.functions: list[bytes] = []
+        self.points: tuple[tuple[int, int], ...] = ()
+        self._saved_dirty = 0
+
+    @property
+    def changes(self) -> int:
+        """Changes since the last snapshot."""
+        return self._server.keyspace.dirty - self._saved_dirty
+
+    def save(self) -> None:
+        """Write a snapshot now.
+
+        :raises OSError: it could not be written; what was there before still is.
+        """
+        raise OSError("this server can't save")
+
+    def set_points(self, points: tuple[tuple[int, int], ...]) -> None:
+        """Save unasked from now on, whenever after so many seconds there were so many changes."""
+        self.points = points
+
+    def save_at_end(self) -> None:
+        """Save when the server is stopped, if there are save points.
+
+        :raises OSError: it could not be written.
+        """
+
+    def load_if_there(self) -> None:
+        """Load the snapshot when the server starts; it need not be there.
+
+        :raises OSError: it can't be read.
+        :raises ValueError: something is wrong with it.
+        """
+
+    def stop_child(self) -> None:
+        """End a BGSAVE that is under way; the snapshot that is there stays."""
+
+    def close(self) -> None:
+        """End what is under way."""
