@@ -94,7 +94,7 @@ def zadd(client: Client, key: bytes, *words: bytes) -> Reply:
     value = db.edit(key, SortedSet)
     if value is None:
         value = db.create(key, SortedSet)
-    elif value.encoding == b"listpack":
+    elif value.encoding == b"listpack" and not db.keyspace.limits.zset_max_listpack_entries:
         value.expect(1)
     done, _ = value.put(member, score)
     if done >= UPDATED:

@@ -14,6 +14,8 @@ from math import copysign, inf
 __all__ = ["format_double", "format_double_17g", "parse_double"]
 
 _PLAIN = b"0123456789.-+eE"
+# So many digits are not too large for a double.
+_FINITE = 308
 _INFINITY = re.compile(rb"([+-]?)inf(?:inity)?", re.IGNORECASE)
 _HEXADECIMAL = re.compile(
     rb"([+-]?0x)(?=\.?[0-9a-f])([0-9a-f]*)(?:\.([0-9a-f]*))?(?:p([+-]?[0-9]+))?", re.IGNORECASE
@@ -30,6 +32,8 @@ def parse_double(data: bytes) -> float | None:
     sign; no blanks, no NaN. What is too large for a double, or so small that it would become zero, is
     refused.
     """
+    if data.isdigit() and len(data) <= _FINITE:
+        return float(data)
     if data.translate(None, _PLAIN):
         return _parse_special(data)
     try:

@@ -1,7 +1,8 @@
 """An ordered list of (score, member) pairs, for sorted sets.
 
 The pairs are cut into chunks, and a chunk is two parallel lists, scores and members: half the memory of a
-list of tuples, and bisecting floats is faster than bisecting tuples. Ties are in the order of members. Three
+list of tuples, and bisecting floats is faster than bisecting tuples. (The floats are those that the caller
+has anyway; an array of doubles would make a new one at each look.) Ties are in the order of members. Three
 more lists hold the greatest score and the last member of each chunk, to find the chunk of a pair, and the
 number of pairs before each chunk, to find ranks. The last is made when a rank is asked for; changes after
 that are noted as differences, and a few differences later it is made anew.
@@ -12,7 +13,6 @@ behind the last pair of the list, but not behind the last pair of any chunk befo
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -32,9 +32,9 @@ class ScoreOrder:
     __slots__ = ("_before", "_differences", "_last_members", "_last_scores", "_members", "_scores", "_size")
 
     def __init__(self) -> None:
-        self._scores: list[array[float]] = []
+        self._scores: list[list[float]] = []
         self._members: list[list[bytes]] = []
-        self._last_scores: array[float] = array("d")
+        self._last_scores: list[float] = []
         self._last_members: list[bytes] = []
         self._before: list[int] | None = None
         self._differences: list[int] = []  # chunk numbers, inverted (~) for a removal
@@ -47,7 +47,7 @@ class ScoreOrder:
         ordered = in_order(pairs)
         for start in range(0, len(ordered), _LOAD):
             chunk = ordered[start : start + _LOAD]
-            order._scores.append(array("d", [score for _, score in chunk]))
+            order._scores.append([score for _, score in chunk])
             order._members.append([member for member, _ in chunk])
             order._last_scores.append(chunk[-1][1])
             order._last_members.append(chunk[-1][0])
@@ -77,24 +77,28 @@ class ScoreOrder:
         self._size += 1
         last_scores = self._last_scores
         if not last_scores:
-            self._scores.append(array("d", (score,)))
+            self._scores.append([score])
             self._members.append([member])
             last_scores.append(score)
             self._last_members.append(member)
             return
+        end = len(last_scores)
         chunk = bisect_left(last_scores, score)
-        if chunk < len(last_scores) and last_scores[chunk] == score and self._last_members[chunk] < member:
-            tied = bisect_right(last_scores, score, chunk)
+        if chunk < end and last_scores[chunk] == score and self._last_members[chunk] < member:
+            tied = end if last_scores[-1] == score else bisect_right(last_scores, score, chunk)
             chunk = bisect_left(self._last_members, member, chunk, tied)
-            if chunk == tied < len(last_scores) and self._scores[chunk][0] > score:
+            if chunk == tied < end and self._scores[chunk][0] > score:
                 chunk -= 1  # behind the ties rather than before what follows
-        if chunk == len(last_scores):
+        if chunk == end:
             chunk -= 1
         scores = self._scores[chunk]
         members = self._members[chunk]
-        position = bisect_left(scores, score)
-        if position < len(scores) and scores[position] == score:
-            position = bisect_left(members, member, position, bisect_right(scores, score, position))
+        if scores[0] == score == scores[-1]:
+            position = bisect_left(members, member)
+        else:
+            position = bisect_left(scores, score)
+            if position < len(scores) and scores[position] == score:
+                position = bisect_left(members, member, position, bisect_right(scores, score, position))
         scores.insert(position, score)
         members.insert(position, member)
         if position == len(scores) - 1:
@@ -210,6 +214,8 @@ class ScoreOrder:
             if chunk == len(last_scores):
                 return (chunk, 0)
         scores = self._scores[chunk]
+        if scores[0] == score == scores[-1]:
+            return (chunk, bisect_left(self._members[chunk], member))
         position = bisect_left(scores, score)
         if scores[position] == score:
             position = bisect_left(
@@ -302,8 +308,14 @@ class ScoreOrder:
 
     def pop_first(self) -> Pair:
         """Take the first pair out. Raises IndexError if there is none."""
-        pair = (self._members[0][0], self._scores[0][0])
-        self.remove_at((0, 0))
+        scores, members = self._scores[0], self._members[0]
+        pair = (members[0], scores[0])
+        if len(scores) <= _LOAD // 4 or self._before is not None:
+            self.remove_at((0, 0))
+        else:  # the same where no counts are kept and nothing is to be joined
+            del scores[0]
+            del members[0]
+            self._size -= 1
         return pair
 
     def pop_last(self) -> Pair:
