@@ -150,11 +150,7 @@ class Hash:
         if self.encoding != _HASHTABLE:
             limits = self._limits
             longest = limits.hash_max_listpack_value
-            if (
-                len(field) > longest
-                or len(value) > longest
-                or len(fields) > limits.hash_max_listpack_entries
-            ):
+            if len(field) > longest or len(value) > longest or len(fields) > limits.hash_max_listpack_entries:
                 self.encoding = _HASHTABLE
         if new:
             if self._index is not None:
