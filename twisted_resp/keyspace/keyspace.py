@@ -48,6 +48,8 @@ class Keyspace:
         self.touching: int = TOUCH_LRU
         #: While True expired keys are hidden but not deleted (a pause of writes, a replica).
         self.hold_expiry = False
+        #: While True as well, they are not even hidden: our master, who decides what expires, changes them.
+        self.sees_expired = False
         #: Changes since the last save; what INFO calls rdb_changes_since_last_save.
         self.dirty = 0
         self.hits = 0
@@ -70,7 +72,8 @@ class Keyspace:
 
     def tick(self) -> int:
         """Read the clock: once a batch of commands. Answers Unix time in milliseconds."""
-        self.now = now = int(self._seconds() * 1000)
+        # A microsecond is added because a float of today's size is not exact to it: what is due at 1.1 s is due then.
+        self.now = now = int(self._seconds() * 1000 + 0.001)
         return now
 
     def swap(self, first: int, second: int) -> None:
