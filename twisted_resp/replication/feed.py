@@ -14,13 +14,13 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/replication/#how-r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from twisted_resp.replication.acknowledgements import Acknowledgements
+from twisted_resp.replication.encoding import encode_command
 from twisted_resp.replication.snapshots import empty_snapshot, snapshot
 from twisted_resp.server.client import Client
 from twisted_resp.server.replication import NO_ID, Replica, Replication, new_id
@@ -29,7 +29,7 @@ from twisted_resp.server.server import REPLICA, Server
 if TYPE_CHECKING:
     from twisted_resp.replication.link import Link
 
-__all__ = ["Feed", "encode_command"]
+__all__ = ["Feed"]
 
 _log = Logger()
 
@@ -37,14 +37,6 @@ _GETACK: Final = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
 _PING: Final = b"*1\r\n$4\r\nPING\r\n"
 # The frame of a unit, which belongs to no database.
 _FRAME: Final = ([b"MULTI"], [b"EXEC"])
-
-
-def encode_command(command: Sequence[bytes]) -> bytes:
-    """A command as a multibulk request."""
-    pieces = [b"*%d\r\n" % len(command)]
-    for word in command:
-        pieces += (b"$%d\r\n" % len(word), word, b"\r\n")
-    return b"".join(pieces)
 
 
 class Feed(Replication):
@@ -90,13 +82,36 @@ class Feed(Replication):
         """Keep the stream from now on."""
         if self._backlog is None:
             self._backlog = bytearray()
-            self.attend()
-
-    def drop_backlog(self) -> None:
-        """Nobody comes back: the stream is not kept any more, and what follows is another history."""
-        self._backlog = None
-        self._unsent.clear()
+        if self._backlog_call is not None:
+            self._backlog_call.cancel()
+            self._backlog_call = None
         self.attend()
+
+    # -- whose history it is
+
+    def begin_history(self, history: bytes, offset: int) -> None:
+        """A snapshot of a master has come: we are at this place in its history. Our replicas need it as well."""
+        self.disconnect_replicas()
+        self.id, self.second_id, self.second_offset = history, NO_ID, -1
+        self.offset = offset
+        self._backlog = bytearray()
+
+    def continue_history(self, history: bytes) -> None:
+        """A master lets us go on, perhaps under another id."""
+        if history != self.id:
+            self.second_id, self.second_offset = self.id, self.offset + 1
+            self.id = history
+            self.disconnect_replicas()
+
+    def promote(self) -> None:
+        """We are a master from now on: our history begins where that of our master ends."""
+        self.second_id, self.second_offset = self.id, self.offset + 1
+        self.id = new_id()
+        self._selected = -1
+        # They come back at once, and learn of the new id.
+        self.disconnect_replicas()
+        self.attend()
+        self._expect_replicas()
 
     # -- feeding
 
@@ -167,7 +182,7 @@ class Feed(Replication):
         self.send()
         if self._backlog is None:
             self.id, self.second_id, self.second_offset = new_id(), NO_ID, -1
-            self.make_backlog()
+        self.make_backlog()
         self.full_syncs += 1
         if self.master is None:
             self._selected = -1
@@ -213,9 +228,7 @@ class Feed(Replication):
         replica.attached = True
         replica.heard_of = self.server.now_ms
         self.replicas[replica.client] = replica
-        if self._backlog_call is not None:
-            self._backlog_call.cancel()
-            self._backlog_call = None
+        self.make_backlog()
         if self._beat_call is None:
             self._beats = 0
             self._beat_call = self.server.clock.callLater(1, self._beat)
@@ -241,8 +254,12 @@ class Feed(Replication):
         if self._beat_call is not None:
             self._beat_call.cancel()
             self._beat_call = None
+        self._expect_replicas()
+
+    def _expect_replicas(self) -> None:
+        """There are none: keep the backlog for them, but not for ever."""
         time_to_live = self.server.configuration[b"repl-backlog-ttl"]
-        if time_to_live and self.master is None:
+        if time_to_live and self.master is None and self._backlog is not None and self._backlog_call is None:
             self._backlog_call = self.server.clock.callLater(time_to_live, self._backlog_unused)
 
     def disconnect_replicas(self) -> None:
@@ -253,6 +270,8 @@ class Feed(Replication):
 
     def close(self) -> None:
         """See :meth:`Replication.close`."""
+        if self.link is not None:
+            self.link.stop()
         for call in (self._beat_call, self._backlog_call):
             if call is not None and call.active():
                 call.cancel()
@@ -283,6 +302,8 @@ class Feed(Replication):
         self._backlog_call = None
         # What happens from now on is not counted, so it must not pass for the same history.
         self.id, self.second_id, self.second_offset = new_id(), NO_ID, -1
-        self.drop_backlog()
+        self._backlog = None
+        self._unsent.clear()
+        self.attend()
         _log.info("Replication backlog freed after {seconds} seconds without connected replicas.",
                   seconds=self.server.configuration[b"repl-backlog-ttl"])  # fmt: skip

@@ -1,31 +1,439 @@
-"""The link to a master, from a replica's side."""
+"""The link to a master, from a replica's side.
+
+:class:`Link` connects, and connects again a second after the connection was lost or refused, for as long as the
+server is to follow. :class:`MasterProtocol` is one such connection: it shakes hands line by line, takes in a
+snapshot if the master sends one, and then applies the stream through a :class:`Client` of its own, which the
+dispatcher lets do everything. Where we are in the master's history is the server's own place in it
+(``Feed.id``, ``Feed.offset``), so the next connection can go on there, and replicas of ours as well.
+https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
+"""
 
 from __future__ import annotations
 
-from twisted_resp.replication.feed import Feed
-from twisted_resp.server.replication import Master, new_id
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.interfaces import IAddress, IConnector, IDelayedCall
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_resp.errors import CommandError
+from twisted_resp.rdb.format import RdbError
+from twisted_resp.replication.encoding import encode_command
+from twisted_resp.replication.snapshots import load_snapshot
+from twisted_resp.resp import RequestDecoder
+from twisted_resp.server.client import Client
+from twisted_resp.server.replication import NO_ID, Master
+
+if TYPE_CHECKING:
+    from twisted_resp.replication.feed import Feed
 
 __all__ = ["Link", "follow", "stop_following"]
 
+_log = Logger()
+
+#: Seconds between attempts, and between acknowledgements.
+_PAUSE: Final = 1
+# What a master may answer to PING before we have logged in.
+_NOT_LOGGED_IN: Final = (b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted")
+_FORCED_OUT: Final = (
+    b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+)
+
+
+class HandshakeError(Exception):
+    """The master does not want us, or not now; the message says what it said."""
+
 
 class Link:
-    """The connection to a master, or the attempts at one."""
+    """The connection to a master, or the attempts at one.
+
+    :param feed: the replication of the server that follows.
+    :param master: whom it follows.
+    """
+
+    def __init__(self, feed: Feed, master: Master) -> None:
+        self.feed = feed
+        self.master = master
+        self.server = feed.server
+        #: Whether what we have is worth nothing, so that we must ask for all of it.
+        self.spoilt = False
+        #: The database that the stream has selected last.
+        self.selected = 0
+        self._clock = feed.server.clock
+        self._connector: IConnector | None = None
+        self._protocol: MasterProtocol | None = None
+        self._call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Connect now, and look after the connection from now on."""
+        self._call = self._clock.callLater(_PAUSE, self._beat)
+        self._connect()
+
+    def stop(self) -> None:
+        """Follow no more."""
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self.drop()
 
     def acknowledge(self) -> None:
         """Tell the master how far we are."""
+        if self._protocol is None or not self.master.connected:
+            return
+        words = [b"REPLCONF", b"ACK", b"%d" % self.feed.offset]
+        if self.server.configuration[b"appendonly"]:
+            words += [b"FACK", b"%d" % self.feed.fsynced]
+        self._protocol.send(*words)
+
+    def drop(self) -> None:
+        """End this connection; another follows."""
+        if self._protocol is not None:
+            self._protocol.end()
+        if self._connector is not None:
+            self._connector.disconnect()
+
+    # -- what the factory tells
+
+    def connected(self, protocol: MasterProtocol) -> None:
+        """There is a connection."""
+        self._protocol = protocol
+        self.master.state = b"handshake"
+        self.master.heard_of = self.server.now_ms
+
+    def lost(self) -> None:
+        """There is none any more, or there never was."""
+        self._connector = self._protocol = None
+        master = self.master
+        if master.connected:
+            master.down_since = self.server.now_ms
+            _log.warn("Connection with master lost.")
+        master.state = b"connect"
+
+    # -- within
+
+    def _connect(self) -> None:
+        # A clock that tests move has no network, nor has this server then.
+        connect = getattr(self._clock, "connectTCP", None)
+        if connect is None:
+            return
+        master = self.master
+        _log.info("Connecting to MASTER {host}:{port}", host=master.host.decode("latin-1"), port=master.port)
+        master.state = b"connecting"
+        self._connector = connect(
+            master.host.decode("latin-1"),
+            master.port,
+            _Factory(self),
+            timeout=self.server.configuration[b"repl-timeout"],
+        )
+
+    def _beat(self) -> None:
+        """Once a second."""
+        self._call = self._clock.callLater(_PAUSE, self._beat)
+        now = self.server.keyspace.tick()
+        master = self.master
+        if self._connector is None:
+            self._connect()
+        elif (
+            self._protocol is not None
+            and now - master.heard_of > 1000 * self.server.configuration[b"repl-timeout"]
+        ):
+            _log.warn("MASTER timeout: no data nor PING received...")
+            self.drop()
+        else:
+            self.acknowledge()
+
+
+class _Factory(ClientFactory):
+    """Makes the one protocol of a connection, and tells the link of its end."""
+
+    noisy = False
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def buildProtocol(self, addr: IAddress | None) -> MasterProtocol:
+        return MasterProtocol(self._link)
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        _log.warn("Error condition on socket for SYNC: {error}", error=reason.getErrorMessage())
+        self._link.lost()
+
+
+class MasterProtocol(Protocol):
+    """One connection to a master.
+
+    What arrives is first lines (the handshake), then perhaps a snapshot, then the stream.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._server = link.server
+        self._feed = link.feed
+        self._master = link.master
+        self._receive = self._receive_lines
+        self._buffer = b""
+        self._line: Deferred[bytes] | None = None
+        self._handshake: Deferred[None] | None = None
+        self._pieces: list[bytes] = []
+        self._mark = b""  # what the snapshot ends with, where its length is not known
+        self._new_place = (b"", 0)  # the id and offset of the snapshot that comes
+        self._decoder = RequestDecoder()
+        self._client: Client | None = None
+        self._ended = False
+        self._held: list[bytes] = []  # of a transaction that is not all there
+
+    def send(self, *words: bytes) -> None:
+        """Send a command."""
+        transport: Any = self.transport
+        transport.write(encode_command(words))
+
+    def connectionMade(self) -> None:
+        """Introduce ourselves."""
+        self._link.connected(self)
+        self._handshake = self._shake_hands()
+        self._handshake.addErrback(self._failed)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell the link."""
+        self.end()
+        self._link.lost()
+
+    def end(self) -> None:
+        """Take in no more; of what was applied we keep where we are."""
+        self._ended = True
+        if self._handshake is not None:
+            self._handshake.cancel()
+        client, self._client = self._client, None
+        if client is not None:
+            self._link.selected = client.db.index
+            self._master.client = None
+            client.discard_transaction()
+            client.disconnected()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take in what the master sends."""
+        if not self._ended:
+            self._master.heard_of = self._server.keyspace.tick()
+            self._receive(data)
+
+    # -- the handshake
+
+    def _ask(self, *words: bytes) -> Deferred[bytes]:
+        self.send(*words)
+        return self._next_line()
+
+    def _next_line(self) -> Deferred[bytes]:
+        line = self._line = Deferred()
+        return line
+
+    def _receive_lines(self, data: bytes) -> None:
+        self._buffer += data
+        while self._line is not None:
+            line, end, rest = self._buffer.partition(b"\n")
+            if not end:
+                return
+            self._buffer = rest
+            line = line.rstrip(b"\r")
+            # The master may send empty lines to show that it is there.
+            if line:
+                waiting, self._line = self._line, None
+                waiting.callback(line)
+        if self._receive != self._receive_lines and self._buffer:
+            data, self._buffer = self._buffer, b""
+            self._receive(data)
+
+    @inlineCallbacks
+    def _shake_hands(self) -> Generator[Deferred[bytes], bytes, None]:
+        configuration = self._server.configuration
+        reply = yield self._ask(b"PING")
+        if reply.startswith(b"-") and not reply.startswith(_NOT_LOGGED_IN):
+            raise HandshakeError(f"Error reply to PING from master: '{_text(reply)}'")
+        password, user = configuration[b"masterauth"], configuration[b"masteruser"]
+        if password:
+            reply = yield self._ask(b"AUTH", *([user] if user else []), password)
+            if reply.startswith(b"-"):
+                raise HandshakeError(f"Unable to AUTH to MASTER: {_text(reply)}")
+        port = configuration[b"replica-announce-port"] or self._server.port
+        yield self._ask(b"REPLCONF", b"listening-port", b"%d" % port)
+        host = configuration[b"replica-announce-ip"]
+        if host:
+            yield self._ask(b"REPLCONF", b"ip-address", host)
+        yield self._ask(b"REPLCONF", b"capa", b"eof", b"capa", b"psync2")
+        yield from self._synchronize()
+
+    def _synchronize(self) -> Generator[Deferred[bytes], bytes, None]:
+        feed = self._feed
+        if self._link.spoilt:
+            reply = yield self._ask(b"PSYNC", b"?", b"-1")
+        else:
+            reply = yield self._ask(b"PSYNC", feed.id, b"%d" % (feed.offset + 1))
+        words = reply.split()
+        if words[0] == b"+CONTINUE":
+            _log.info("Successful partial resynchronization with master.")
+            self._go_on(words[1] if len(words) > 1 else feed.id)
+            return
+        if words[0] == b"+FULLRESYNC" and len(words) == 3:
+            self._new_place = words[1], int(words[2])
+            _log.info("Full resync from master: {place}", place=_text(b" ".join(words[1:])))
+        elif reply.startswith((b"-NOMASTERLINK", b"-LOADING")):
+            raise HandshakeError(f"Master is currently unable to PSYNC: {_text(reply)}")
+        else:
+            # It does not know PSYNC. Nobody will be able to go on from here.
+            self.send(b"SYNC")
+            self._new_place = NO_ID, 0
+        self._master.state = b"sync"
+        header = yield self._next_line()
+        if not header.startswith(b"$"):
+            raise HandshakeError(f"MASTER aborted replication with an error: {_text(header)}")
+        if header.startswith(b"$EOF:"):
+            self._mark = header[5:]
+            self._master.sync_size = 0
+        else:
+            self._master.sync_size = int(header[1:])
+        self._master.sync_read = 0
+        _log.info("MASTER <-> REPLICA sync: receiving the snapshot")
+        self._receive = self._receive_snapshot
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            if failure.check(HandshakeError, ValueError) is None:
+                _log.failure("the handshake with the master failed", failure)
+            else:
+                _log.warn("{error}", error=failure.getErrorMessage())
+            self._link.drop()
+
+    # -- the snapshot
+
+    def _receive_snapshot(self, data: bytes) -> None:
+        master = self._master
+        self._pieces.append(data)
+        master.sync_read += len(data)
+        if self._mark:
+            end = b"".join(self._pieces[-2:]) if len(data) < len(self._mark) else data
+            if not end.endswith(self._mark):
+                return
+            whole = b"".join(self._pieces)
+            snapshot, rest = whole[: -len(self._mark)], b""
+        elif master.sync_read >= master.sync_size:
+            whole = b"".join(self._pieces)
+            snapshot, rest = whole[: master.sync_size], whole[master.sync_size :]
+        else:
+            return
+        self._pieces = []
+        try:
+            self._load(snapshot)
+        except RdbError as error:
+            self._link.spoilt = True
+            _log.error("Failed trying to load the MASTER synchronization DB: {error}", error=error)
+            self._link.drop()
+            return
+        _log.info("MASTER <-> REPLICA sync: Finished with success")
+        self._start_stream(0)
+        if rest:
+            self._receive(rest)
+
+    def _load(self, snapshot: bytes) -> None:
+        history, offset = self._new_place
+        self._feed.begin_history(history, offset)
+        load_snapshot(self._server, snapshot)
+        self._link.spoilt = history == NO_ID
+        # Waiters may find their keys.
+        self._server.settle()
+        self._server.end_batch()
+
+    # -- the stream
+
+    def _go_on(self, history: bytes) -> None:
+        self._feed.continue_history(history)
+        self._start_stream(self._link.selected)
+
+    def _start_stream(self, database: int) -> None:
+        server = self._server
+        master = self._master
+        transport: Any = self.transport
+        client = self._client = Client(
+            server, b"%b:%d" % (master.host, master.port), fd=getattr(transport, "fileno", lambda: -1)()
+        )
+        client.is_master = True
+        client.can_block = False
+        client.db = server.keyspace.databases[database]
+        client.log_in(b"default")
+        client.close = lambda when_flushed: self._link.drop()
+        server.clients[client.id] = client
+        master.client = client
+        master.state = b"connected"
+        master.down_since = 0
+        self._receive = self._apply
+        self._link.acknowledge()
+
+    def _apply(self, data: bytes) -> None:
+        client, server, keyspace = self._client, self._server, self._server.keyspace
+        if client is None:
+            return
+        client.total_input += len(data)
+        client.last_interaction = keyspace.now
+        keyspace.sees_expired = True
+        try:
+            for args in self._decoder.feed(data):
+                reply = client.execute(client, args)
+                if isinstance(reply, CommandError):
+                    _log.error(
+                        "The master's {command} failed here: {error}",
+                        command=_text(args[0]),
+                        error=_text(reply.message),
+                    )
+                if self._client is None:
+                    return  # REPLICAOF NO ONE does not come this way, but SHUTDOWN could
+                self._held.append(encode_command(args))
+                # Who goes on from within a transaction must get all of it.
+                if client.transaction is None:
+                    self._feed.pass_on(b"".join(self._held))
+                    self._held.clear()
+        finally:
+            keyspace.sees_expired = False
+        server.end_batch()
+        if self._decoder.error is not None or self._decoder.inline:
+            _log.error("The master's stream can't be understood.")
+            self._link.spoilt = True
+            self._link.drop()
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
+
+
+# ------------------------------------------------------------------------------------------ changing the role
 
 
 def follow(feed: Feed, host: bytes, port: int) -> None:
-    """Become the replica of another server."""
-    feed.master = Master(host, port)
-    feed.server.keyspace.hold_expiry = True
+    """Become the replica of another server (REPLICAOF). What was written here until now may be gone soon."""
+    server = feed.server
+    if feed.link is not None:
+        feed.link.stop()
+    for client in list(server.clients.values()):
+        if client.parked is not None:
+            server.waiting.finish(client.parked, CommandError(_FORCED_OUT))
+            client.close(True)
+    # What was written so far is still ours to tell.
+    feed.send()
+    master = feed.master = Master(host, port)
+    master.down_since = server.now_ms
+    feed.link = Link(feed, master)
+    server.keyspace.hold_expiry = True
+    feed.make_backlog()
     feed.attend()
+    feed.link.start()
 
 
 def stop_following(feed: Feed) -> None:
-    """Become a master."""
-    feed.disconnect_replicas()
+    """Become a master (REPLICAOF NO ONE): a history of our own begins where the master's ends."""
+    server = feed.server
+    if feed.link is not None:
+        feed.link.stop()
+        feed.link = None
     feed.master = None
-    feed.second_id, feed.second_offset, feed.id = feed.id, feed.offset + 1, new_id()
-    feed.server.keyspace.hold_expiry = bool(feed.server.pause_until)
-    feed.attend()
+    feed.promote()
+    server.keyspace.hold_expiry = bool(server.pause_until)
+    server.keyspace.expiry_timer.reschedule()
