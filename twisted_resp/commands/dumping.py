@@ -84,10 +84,12 @@ def restore(client: Client, key: bytes, ttl: bytes, payload: bytes, *options: by
     if expires_at and not absolute:
         expires_at += keyspace.now
         effects.replace(b"RESTORE", key, b"%d" % expires_at, payload, *options, b"ABSTTL")
-    if expires_at and expires_at <= keyspace.now:
+    # (What our master sends is not judged: it tells when a key has expired.)
+    if expires_at and expires_at <= keyspace.now and not keyspace.sees_expired:
         if replace and database.remove(key):
             effects.abandon()
-            effects.replace(b"DEL", key)
+            lazily = client.server.configuration[b"lazyfree-lazy-server-del"]
+            effects.replace(b"UNLINK" if lazily else b"DEL", key)
         return OK
     if replace:
         # A new key with no past: not of use as before, nor with fields that expire.

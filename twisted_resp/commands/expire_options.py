@@ -116,10 +116,12 @@ def expire_at(client: Client, key: bytes, at: int, *conditions: bytes) -> None:
     The effect is PEXPIREAT, with the given conditions (``NX``...), or DEL.
     """
     database = client.db
-    effects = client.server.effects
-    if at <= client.server.keyspace.now:
+    server = client.server
+    effects = server.effects
+    # A replica waits for the word of its master.
+    if at <= server.keyspace.now and not server.keyspace.sees_expired:
         database.remove(key)
-        effects.replace(b"DEL", key)
+        effects.replace(b"UNLINK" if server.configuration[b"lazyfree-lazy-expire"] else b"DEL", key)
     else:
         database.set_expiry(key, at)
         effects.replace(b"PEXPIREAT", key, b"%d" % at, *conditions)

@@ -118,7 +118,7 @@ def _server(server: Server) -> Iterable[Field]:
 
 def _clients(server: Server) -> Iterable[Field]:
     clients = server.clients.values()
-    yield "connected_clients", len(clients)
+    yield "connected_clients", len(clients) - len(server.replication.replicas)
     yield "cluster_connections", 0
     yield "maxclients", server.max_clients
     yield "client_recent_max_input_buffer", max((client.query_size() for client in clients), default=0)

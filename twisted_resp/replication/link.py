@@ -421,6 +421,7 @@ def follow(feed: Feed, host: bytes, port: int) -> None:
     master = feed.master = Master(host, port)
     master.down_since = server.now_ms
     feed.link = Link(feed, master)
+    server.configuration[b"replicaof"] = b"%b %d" % (host, port)
     server.keyspace.hold_expiry = True
     feed.make_backlog()
     feed.attend()
@@ -434,6 +435,7 @@ def stop_following(feed: Feed) -> None:
         feed.link.stop()
         feed.link = None
     feed.master = None
+    server.configuration[b"replicaof"] = b""
     feed.promote()
     server.keyspace.hold_expiry = bool(server.pause_until)
     server.keyspace.expiry_timer.reschedule()
