@@ -26,6 +26,8 @@ __all__ = ["ExpiryTimer"]
 
 # How many reminders one turn of the timer handles: about a millisecond's work, then others get their turn.
 _SLICE = 500
+# Seconds; less than Keyspace.tick() rounds up.
+_EARLY = 0.0001
 
 
 class ExpiryTimer:
@@ -77,13 +79,15 @@ class ExpiryTimer:
 
     def _set(self, at: int) -> None:
         self._at = at
-        delay = at / 1000 - self._keyspace.clock.seconds()
+        # A hair early, for a clock that is advanced to this moment may stand a rounding error before it.
+        delay = at / 1000 - self._keyspace.clock.seconds() - _EARLY
         self._call = self._keyspace.clock.callLater(max(0.0, delay), self._turn)
 
     def _turn(self) -> None:
         self._call = None
         keyspace = self._keyspace
-        now = keyspace.tick()
+        # A hair early (see _set), but never asked for the same moment twice.
+        now = keyspace.now = max(keyspace.tick(), self._at)
         if keyspace.hold_expiry:
             # Asked again when the hold ends; a look in a while is enough to be safe.
             self._set(now + 100)

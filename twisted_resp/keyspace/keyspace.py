@@ -44,7 +44,7 @@ class Keyspace:
         self.random = random or Random()
         self.limits = Limits()
         #: The time of this batch of commands: Unix time in milliseconds.
-        self.now: int = int(clock.seconds() * 1000)
+        self.now: int = int(clock.seconds() * 1000 + 0.5)
         self.touching: int = TOUCH_LRU
         #: While True expired keys are hidden but not deleted (a pause of writes, a replica).
         self.hold_expiry = False
