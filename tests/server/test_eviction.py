@@ -59,6 +59,7 @@ def test_the_account_follows_every_change(engine: Engine) -> None:
     engine.call("APPEND", "key:0", "y" * 1000)
     engine.call("PEXPIRE", "key:1", 100)
     engine.call("DEL", "key:2", "set")
+    engine.call("ZREM", "zset", "a")
     engine.call("RENAME", "key:3", "key:4")
     engine.call("COPY", "list", "other", "DB", 1)
     assert engine.server.memory.used() == recount(engine)

@@ -277,12 +277,14 @@ class Database:
 
         Parameters are those of :meth:`grown`.
         """
-        self.grown(key, event, group, dirty)
         value = self.values.get(key)
-        if not value and value is not None and type(value) is not bytearray and not _stays_empty(value):
-            self._discard(key)
-            if self.keyspace.on_event:
-                self.notify(key, b"del", GENERIC)
+        if value or value is None or type(value) is bytearray or _stays_empty(value):
+            self.grown(key, event, group, dirty)
+            return
+        self._discard(key)
+        self.grown(key, event, group, dirty)
+        if self.keyspace.on_event:
+            self.notify(key, b"del", GENERIC)
 
     def remove(self, key: bytes, event: bytes = b"del", group: int = GENERIC, dirty: int = 1) -> bool:
         """Delete a key; answers whether it was there."""
@@ -292,12 +294,7 @@ class Database:
         if keyspace.on_before:
             self._before(key)
         self._discard(key)
-        keyspace.dirty += dirty
-        if keyspace.on_modified:
-            for modified in keyspace.on_modified:
-                modified(self, key)
-        if keyspace.on_event:
-            self.notify(key, event, group)
+        self.grown(key, event, group, dirty)
         return True
 
     def restore(
@@ -369,12 +366,7 @@ class Database:
         self.expires[key] = at
         self._remind(at, key)
         if event is not None:
-            keyspace.dirty += dirty
-            if keyspace.on_modified:
-                for modified in keyspace.on_modified:
-                    modified(self, key)
-            if keyspace.on_event:
-                self.notify(key, event, GENERIC)
+            self.grown(key, event, GENERIC, dirty)
 
     def persist(self, key: bytes, event: bytes | None = b"persist", dirty: int = 1) -> bool:
         """Remove the expiry of a key; answers whether it had one."""
@@ -385,12 +377,7 @@ class Database:
             self._before(key)
         del self.expires[key]
         if event is not None:
-            keyspace.dirty += dirty
-            if keyspace.on_modified:
-                for modified in keyspace.on_modified:
-                    modified(self, key)
-            if keyspace.on_event:
-                self.notify(key, event, GENERIC)
+            self.grown(key, event, GENERIC, dirty)
         return True
 
     def _is_expired(self, key: bytes) -> bool:
