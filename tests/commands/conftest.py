@@ -43,7 +43,7 @@ class Engine:
     @property
     def now(self) -> int:
         """Unix time in milliseconds."""
-        return int(self.clock.seconds() * 1000)
+        return self.server.keyspace.tick()
 
     def call(self, *args: object) -> Any:
         """Run a command and return its reply as plain Python; raises CommandError."""
