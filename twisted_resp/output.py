@@ -9,6 +9,7 @@ transport itself, so :attr:`Output.size` is what a slow reader owes us; limits a
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from typing import Any, Callable
 
@@ -20,6 +21,12 @@ __all__ = ["DirectOutput", "Output", "PlainOutput", "output_for"]
 
 # The piece a transport is given at a time.
 _PIECE = 128 * 1024
+# What a socket says that takes nothing now.
+_FULL = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS))
+
+
+def _nobody() -> None:
+    """Who hears that everything is sent, where nobody asked."""
 
 
 class Output:
@@ -34,7 +41,7 @@ class Output:
         self._pending: deque[bytes | memoryview] = deque()
         self._closing = False
         self.size = 0
-        self.drained: Callable[[], None] = lambda: None
+        self.drained: Callable[[], None] = _nobody
 
     def write(self, data: bytes) -> None:
         """Send ``data``, now or as soon as the peer takes it."""
@@ -64,9 +71,10 @@ class Output:
         self._transport.abortConnection()
 
     def lost(self) -> None:
-        """The connection is gone: drop what waits."""
+        """The connection is gone: drop what waits, and call nobody any more."""
         self._pending.clear()
         self.size = 0
+        self.drained = _nobody
 
     def _keep(self, data: bytes | memoryview) -> None:
         self._pending.append(data)
@@ -104,12 +112,12 @@ class DirectOutput(Output):
             return
         try:
             sent = self._send(data)
-        except BlockingIOError:
+        except OSError as error:
+            if error.errno not in _FULL:
+                # The connection is lost. The reactor would find out when it next reads; this is sooner.
+                self.abort()
+                return
             sent = 0
-        except OSError:
-            # The connection is lost. The reactor would find out when it next reads; this is sooner.
-            self._transport.abortConnection()
-            return
         if sent != len(data):
             self._keep(memoryview(data)[sent:])
             self._pulled = True
@@ -178,6 +186,8 @@ class PlainOutput(Output):
 
     def close(self) -> None:
         """See :meth:`Output.close`."""
+        if self._closing:
+            return
         self._closing = True
         if not self._pending:
             self._finish()
