@@ -72,7 +72,7 @@ def _number(element: Element) -> int:
 def _add_node(
     stream: Stream, start: StreamId, elements: list[Element], previous: StreamId | None
 ) -> StreamId | None:
-    count, dead, names_count = map(_number, elements[:3])
+    count, dead, names_count = _number(elements[0]), _number(elements[1]), _number(elements[2])
     position = 3 + names_count
     if names_count < 0 or elements[position] != 0:
         raise RdbError("a node of a stream is malformed")

@@ -1,0 +1,53 @@
+"""LZF: what was compressed comes back, and what makes no sense is an RdbError."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twisted_resp.rdb.format import RdbError
+from twisted_resp.rdb.lzf import compress, decompress
+
+REPETITIVE = st.lists(st.sampled_from([b"a", b"bcd", b"x" * 300, b"0123456789" * 40])).map(b"".join)
+
+
+@given(st.one_of(st.binary(max_size=600), REPETITIVE))
+def test_round_trip(data: bytes) -> None:
+    assert decompress(compress(data), len(data)) == data
+
+
+def test_it_compresses() -> None:
+    assert len(compress(b"ab" * 5000)) < 200
+
+
+def test_references_that_overlap_themselves() -> None:
+    # One literal, then a reference to it of the greatest length.
+    assert decompress(b"\x00a\xe0\xff\x00", 265) == b"a" * 265
+    assert decompress(b"\x01ab\x60\x01", 7) == b"abababa"
+
+
+@pytest.mark.parametrize(
+    ("data", "length"),
+    [
+        (b"\x05abc", 6),  # a literal run that ends early
+        (b"\x00a\x20", 4),  # a reference without its distance
+        (b"\x00a\xe0", 4),
+        (b"\x00a\xe0\x00", 10),
+        (b"\x00a\x20\x01", 4),  # beyond the beginning
+        (b"\x00a", 2),
+        (b"\x01ab", 1),
+        (b"", 1),
+    ],
+)
+def test_nonsense(data: bytes, length: int) -> None:
+    with pytest.raises(RdbError):
+        decompress(data, length)
+
+
+@given(st.binary(max_size=60), st.integers(0, 10000))
+def test_nothing_else_is_raised(data: bytes, length: int) -> None:
+    try:
+        assert len(decompress(data, length)) == length
+    except RdbError:
+        pass
