@@ -277,6 +277,25 @@ class TestSystemd:
                         assert b"$%d\r\n" % len(str(server.port())) in client.recv(100)
 
 
+class TestOpenFiles:
+    """A shell's usual limit of open files is lower than 10,000 clients need."""
+
+    def test_the_limit_is_raised_as_far_as_it_may_be(self) -> None:
+        pytest.importorskip("resource")
+        prelude = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 700))"
+        with Server("--port", "0", prelude=prelude) as server:
+            clients = [
+                socket.create_connection(("127.0.0.1", server.port()), timeout=LONG) for _ in range(100)
+            ]
+            for client in clients:
+                client.sendall(b"PING\r\n")
+                assert client.recv(100) == b"+PONG\r\n"
+            client.sendall(b"CONFIG GET maxclients\r\n")
+            assert client.recv(100) == b"*2\r\n$10\r\nmaxclients\r\n$3\r\n668\r\n"
+            for client in clients:
+                client.close()
+
+
 def test_the_way_in_makes_no_difference() -> None:
     """All places to listen lead to one server: what comes in by one is heard at the other."""
     with tempfile.TemporaryDirectory() as directory:

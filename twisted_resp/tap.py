@@ -15,6 +15,7 @@ from twisted.internet.endpoints import (
 from twisted.python import usage
 
 from twisted_resp.protocol import RespFactory
+from twisted_resp.server.configuration import fit_open_files
 from twisted_resp.server.parameter_kinds import SavePoints
 from twisted_resp.service import RespService
 
@@ -205,6 +206,7 @@ def make_service(options: Options, exit_on_error: bool = True) -> RespService:
             reactor.stop()
 
     server.on_shutdown = stop
+    fit_open_files(server)
     _spare_the_collector()
     return service
 

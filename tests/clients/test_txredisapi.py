@@ -58,7 +58,10 @@ async def server() -> AsyncIterator[Listening]:
     await server.close()
 
 
-class Listener(txredisapi.SubscriberProtocol):  # type: ignore[misc]
+SubscriberProtocol: Any = txredisapi.SubscriberProtocol
+
+
+class Listener(SubscriberProtocol):  # type: ignore[misc]
     """A subscriber whose messages can be waited for."""
 
     def __init__(self) -> None:

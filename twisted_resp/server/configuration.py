@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twisted_resp.server.client import Client
     from twisted_resp.server.server import Server
 
-__all__ = ["Configuration"]
+__all__ = ["Configuration", "fit_open_files"]
 
 _BY_NAME: Final[dict[bytes, Parameter]] = {
     **{parameter.name: parameter for parameter in PARAMETERS},
@@ -243,6 +243,26 @@ def _max_clients(server: Server, value: int) -> None:
             "The operating system is not able to handle the specified number of clients, try with "
             f"{max(1, soft - _MOST_FILES_OF_OUR_OWN)}"
         ) from None
+
+
+def fit_open_files(server: Server) -> int:
+    """Raise this process's limit of open files to what ``maxclients`` takes, or lower ``maxclients`` to the limit.
+
+    For a process that is the server's own, when it starts.
+
+    :returns: how many clients there can be.
+    """
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
+    except ImportError:
+        return server.max_clients
+    needed = server.max_clients + _MOST_FILES_OF_OUR_OWN
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    if soft != RLIM_INFINITY and soft < needed:
+        soft = needed if hard == RLIM_INFINITY else min(needed, hard)
+        setrlimit(RLIMIT_NOFILE, (soft, hard))  # up to the hard limit anybody may
+        server.max_clients = max(1, min(server.max_clients, soft - _MOST_FILES_OF_OUR_OWN))
+    return server.max_clients
 
 
 def _policy(server: Server, value: bytes) -> None:
