@@ -177,7 +177,8 @@ class MasterProtocol(Protocol):
         self._line: Deferred[bytes] | None = None
         self._handshake: Deferred[None] | None = None
         self._pieces: list[bytes] = []
-        self._mark = b""  # what the snapshot ends with, where its length is not known
+        self._mark = b""  # what the snapshot ends with, where its length is not known ...
+        self._tail = b""  # ... and what it ends with so far
         self._new_place = (b"", 0)  # the id and offset of the snapshot that comes
         self._decoder = RequestDecoder()
         self._client: Client | None = None
@@ -311,8 +312,8 @@ class MasterProtocol(Protocol):
         self._pieces.append(data)
         master.sync_read += len(data)
         if self._mark:
-            end = b"".join(self._pieces[-2:]) if len(data) < len(self._mark) else data
-            if not end.endswith(self._mark):
+            self._tail = (self._tail + data[-len(self._mark) :])[-len(self._mark) :]
+            if self._tail != self._mark:
                 return
             whole = b"".join(self._pieces)
             snapshot, rest = whole[: -len(self._mark)], b""
