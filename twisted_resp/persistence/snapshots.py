@@ -326,23 +326,33 @@ class _Child:
 
     def doRead(self) -> None:
         """The child has reported, or ended."""
+        if not self._read():
+            self._reactor.removeReader(self)
+            self._ended()
+
+    def _read(self) -> bool:
+        """Read what there is; False at the end.
+
+        :raises BlockingIOError: there is nothing to read.
+        """
         data = os.read(self._reading, 65536)
-        if data:
-            self._received += data
-            whole = len(self._received) // _REPORT.size * _REPORT.size
-            for (number,) in _REPORT.iter_unpack(self._received[:whole]):
-                if number == _DONE:
-                    self._done = True
-                else:
-                    self._snapshots.processed = number
-            self._received = self._received[whole:]
-            return
-        self._reactor.removeReader(self)
-        self._ended()
+        self._received += data
+        whole = len(self._received) // _REPORT.size * _REPORT.size
+        for (number,) in _REPORT.iter_unpack(self._received[:whole]):
+            if number == _DONE:
+                self._done = True
+            else:
+                self._snapshots.processed = number
+        self._received = self._received[whole:]
+        return bool(data)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor is closed while the child is at work."""
-        self.kill()
+        """Some reactors tell the end of the pipe in this way. Or the reactor is closed while the child is at work."""
+        try:
+            while self._read():
+                pass
+        except BlockingIOError:
+            self.kill()
         self._ended()
 
     def _ended(self) -> None:
