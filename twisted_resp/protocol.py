@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.base import ReactorBase
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
@@ -42,6 +43,7 @@ from twisted_resp.resp import (
     decode_burst,
     encode_into,
 )
+from twisted_resp.scripting import install as install_scripting
 from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client
 from twisted_resp.server.server import Server
 from twisted_resp.text.command_line import split_arguments
@@ -115,6 +117,9 @@ class RespProtocol(LineReceiver):
         client.write = self.write
         client.deliver = self.deliver
         client.close = self.close
+        client.hold = self.hold
+        if server.scripting.reactor is None:
+            server.scripting.reactor = _reentrant(getattr(transport, "reactor", None))
         client.query_size = self._query_size
         client.output_size = self._output_size
         self._decoder.authenticated = client.authenticated
@@ -147,6 +152,14 @@ class RespProtocol(LineReceiver):
         elif self._out is None:
             self._output.close()
         # else: at the end of the batch that runs now
+
+    def hold(self, held: bool) -> None:
+        """Read nothing for a while, or go on reading."""
+        transport: Any = self.transport
+        if held:
+            transport.pauseProducing()
+        elif not self._closing and self._held_size < _HELD_LIMIT:
+            transport.resumeProducing()
 
     def _stop_running(self) -> None:
         self._closing = True
@@ -512,6 +525,7 @@ class RespFactory(Factory):
         install(self.server)
         install_persistence(self.server)
         install_replication(self.server)
+        install_scripting(self.server)
         if password:
             self.server.password = password
             self.server.password_required = True
@@ -556,6 +570,12 @@ def address_text(address: IAddress) -> bytes:
         name = address.name or b""
         return b"%b:0" % (name.encode() if isinstance(name, str) else name)
     return b"?:0"
+
+
+def _reentrant(reactor: Any) -> Any:
+    """A reactor that can look at its sockets while it serves one of them; None for others (asyncio's, say)."""
+    look = getattr(type(reactor), "doIteration", None)
+    return None if look is None or look is ReactorBase.doIteration else reactor
 
 
 def _descriptor(transport: Any) -> int:

@@ -87,7 +87,7 @@ def _sleep(client: Client, seconds: bytes) -> Reply:
     server = client.server
     if IReactorCore.providedBy(server.clock):
         time.sleep(max(0.0, parse_double(seconds) or 0.0))
-        if not client.in_exec:
+        if client.can_block:  # not inside EXEC or a script, where time stands still
             server.keyspace.tick()
     return OK
 
@@ -102,6 +102,11 @@ def _quicklist_packed_threshold(client: Client, size: bytes) -> Reply:
     if threshold is None or threshold > _MOST_PACKED:
         raise CommandError(b"ERR argument must be a memory value bigger than 1 and smaller than 4gb")
     client.server.keyspace.limits.quicklist_packed_threshold = threshold
+    return OK
+
+
+def _disable_deny_scripts(client: Client, disabled: bytes) -> Reply:
+    client.server.scripting.anything_goes = bool(_as_atoi(disabled))
     return OK
 
 
@@ -362,6 +367,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[..., Reply]]]] = {
     b"quicklist-packed-threshold": (1, 1, _quicklist_packed_threshold),
     b"replybuffer": (2, 2, _nothing_to_do),
     b"set-active-expire": (1, 1, _set_active_expire),
+    b"set-disable-deny-scripts": (1, 1, _disable_deny_scripts),
     b"sleep": (1, 1, _sleep),
 }
 

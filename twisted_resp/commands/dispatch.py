@@ -28,6 +28,7 @@ from twisted_resp.resp import NO_REPLY, QUEUED, Reply
 from twisted_resp.server.client import Client
 from twisted_resp.server.eviction import make_room
 from twisted_resp.server.server import (
+    BUSY,
     EFFECTS,
     LIMITED_MEMORY,
     LOADING,
@@ -61,7 +62,7 @@ _PAUSED_WRITES = table.WRITE | table.MAY_REPLICATE
 # What a client that replicates from us may not do here.
 _ON_KEYS = table.WRITE | table.READONLY | table.MAY_REPLICATE
 # The states of a server in which it refuses commands.
-_REFUSING = LOADING | LIMITED_MEMORY | WITHOUT_REPLICAS | REPLICA
+_REFUSING = LOADING | LIMITED_MEMORY | WITHOUT_REPLICAS | REPLICA | BUSY
 # What a browser sends that was tricked into talking to us.
 _HTTP = frozenset((b"post", b"host:"))
 
@@ -153,14 +154,14 @@ def queueing(client: Client, args: list[bytes]) -> Reply:
         if isinstance(found, CommandError):
             return _reject(client, args, found)
         entry = found
-    flags = entry.flags
+    flags = entry.flags if entry.refine is None else entry.refine(args)
     if flags & _AT_ONCE:
         return normal(client, args)
     client.last_command = entry.full_name
     if flags & table.NO_MULTI:
         return _reject(client, args, CommandError(errors.NOT_IN_TRANSACTION), entry)
     if server.attention:
-        refusal = _refusal(client, entry)
+        refusal = _refusal(client, entry, args)
         if refusal is not None:
             return _reject(client, args, refusal, entry)
         if server.attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
@@ -257,7 +258,7 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
     server = client.server
     keyspace = server.keyspace
     attention = server.attention
-    refusal = _refusal(client, entry)
+    refusal = _refusal(client, entry, args)
     if refusal is not None:
         return _reject(client, args, refusal, entry)
     if attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
@@ -317,12 +318,13 @@ def _show(client: Client, entry: CommandEntry, args: list[bytes]) -> None:
         client.server.on_monitor(client, args)
 
 
-def _refusal(client: Client, entry: CommandEntry) -> CommandError | None:
+def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandError | None:
     """Why the state of the server forbids this command now, in Redis' order of checks; or None."""
     attention = client.server.attention
     if not attention & _REFUSING:
         return None
-    flags, missing = entry.flags, ~entry.flags
+    flags = entry.flags if entry.refine is None else entry.refine(args)
+    missing = ~flags
     if entry.full_name == b"exec" and client.transaction is not None:
         flags |= client.transaction.flags
         missing |= client.transaction.missing
@@ -344,6 +346,8 @@ def _refusal(client: Client, entry: CommandEntry) -> CommandError | None:
             return CommandError(errors.MASTER_DOWN)
     if attention & LOADING and missing & table.LOADING:
         return CommandError(errors.LOADING)
+    if attention & BUSY and missing & table.ALLOW_BUSY and server.scripting.running is not None:
+        return server.scripting.running.busy()
     if client.replica is not None and client.replica.attached and flags & _ON_KEYS:
         return CommandError(errors.REPLICA_ONLY_FOLLOWS)
     return None
@@ -358,7 +362,7 @@ def _postponed(client: Client, entry: CommandEntry, args: list[bytes]) -> Deferr
     if client.is_master or (client.replica is not None and client.replica.attached):
         return None
     if not server.pause_all:
-        flags = entry.flags
+        flags = entry.flags if entry.refine is None else entry.refine(args)
         if entry.full_name == b"exec" and client.transaction is not None:
             flags |= client.transaction.flags
         if not flags & _PAUSED_WRITES:

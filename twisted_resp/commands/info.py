@@ -160,16 +160,7 @@ def _memory(server: Server) -> Iterable[Field]:
     yield "allocator_muzzy", 0
     yield "total_system_memory", total
     yield "total_system_memory_human", format_memory_size(total)
-    for name in ("used_memory_lua", "used_memory_vm_eval"):
-        yield name, 0
-    yield "used_memory_lua_human", "0B"
-    for name in ("used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions",
-                 "number_of_libraries", "used_memory_vm_functions", "used_memory_vm_total"):  # fmt: skip
-        yield name, 0
-    yield "used_memory_vm_total_human", "0B"
-    yield "used_memory_functions", 0
-    yield "used_memory_scripts", 0
-    yield "used_memory_scripts_human", "0B"
+    yield from _scripts(server)
     yield "maxmemory", limit
     yield "maxmemory_human", format_memory_size(limit)
     yield "maxmemory_policy", server.configuration[b"maxmemory-policy"]
@@ -187,6 +178,24 @@ def _memory(server: Server) -> Iterable[Field]:
     for name in ("mem_overhead_db_hashtable_rehashing", "active_defrag_running", "lazyfree_pending_objects",
                  "lazyfreed_objects"):  # fmt: skip
         yield name, 0
+
+
+def _scripts(server: Server) -> Iterable[Field]:
+    figures = server.scripting.figures()
+    of_evals, of_functions = figures.get("vm_eval", 0), figures.get("vm_functions", 0)
+    scripts = figures.get("scripts_eval", 0) + figures.get("functions", 0)
+    yield "used_memory_lua", of_evals
+    yield "used_memory_vm_eval", of_evals
+    yield "used_memory_lua_human", format_memory_size(of_evals)
+    yield "used_memory_scripts_eval", figures.get("scripts_eval", 0)
+    for name in ("number_of_cached_scripts", "number_of_functions", "number_of_libraries"):
+        yield name, figures.get(name, 0)
+    yield "used_memory_vm_functions", of_functions
+    yield "used_memory_vm_total", of_evals + of_functions
+    yield "used_memory_vm_total_human", format_memory_size(of_evals + of_functions)
+    yield "used_memory_functions", figures.get("functions", 0)
+    yield "used_memory_scripts", scripts
+    yield "used_memory_scripts_human", format_memory_size(scripts)
 
 
 def _persistence(server: Server) -> Iterable[Field]:
@@ -251,9 +260,10 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "expired_time_cap_reached_count", 0
     yield "expire_cycle_cpu_milliseconds", 0
     yield "evicted_keys", keyspace.evicted
-    for name in ("evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
-                 "current_eviction_exceeded_time"):  # fmt: skip
-        yield name, 0
+    yield "evicted_clients", 0
+    yield "evicted_scripts", statistics.evicted_scripts
+    yield "total_eviction_exceeded_time", 0
+    yield "current_eviction_exceeded_time", 0
     yield "keyspace_hits", keyspace.hits
     yield "keyspace_misses", keyspace.misses
     yield "pubsub_channels", len(channels.channels)

@@ -176,6 +176,7 @@ def shutdown(client: Client, *options: bytes) -> Reply:
                 raise CommandError(_CANNOT_SHUT_DOWN) from None
         saving.set_points(())
     client.close(True)
+    client.server.ending = True
     stop()
     return NO_REPLY
 

@@ -30,6 +30,10 @@ def _no_close(when_flushed: bool) -> None:
     """What closes a client without a connection."""
 
 
+def _no_hold(held: bool) -> None:
+    """What keeps a client without a connection from sending."""
+
+
 class Transaction:
     """The commands queued since MULTI.
 
@@ -68,7 +72,8 @@ class Client:
 
     __slots__ = (
         "__weakref__", "address", "asking", "authenticated", "can_block", "channels", "close", "closing",
-        "created", "current", "db", "deliver", "dirty_watch", "execute", "fd", "id", "in_exec", "is_master", "kept",
+        "created", "current", "db", "deliver", "dirty_watch", "execute", "fd", "hold", "id", "in_exec", "is_master",
+        "kept",
         "last_command", "last_interaction", "lib_name", "lib_version", "local_address", "monitoring",
         "name", "no_evict", "no_touch", "output_size", "parked", "patterns", "protocol", "query_size",
         "replica", "reply_mode", "restricted", "server", "shard_channels", "total_commands", "total_input",
@@ -132,6 +137,8 @@ class Client:
         self.write: Callable[[bytes], None] = _no_write
         self.deliver: Callable[[bytes], None] = lambda data: self.write(data)
         self.close: Callable[[bool], None] = _no_close
+        #: Stop (True) reading from the connection for a while, or go on (False).
+        self.hold: Callable[[bool], None] = _no_hold
         self.execute: Callable[[Client, list[bytes]], Reply] = server.states.normal
         self.choose_state()
 

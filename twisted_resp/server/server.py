@@ -23,12 +23,14 @@ from twisted_resp.server.memory import MemoryAccount
 from twisted_resp.server.notifications import Notifications
 from twisted_resp.server.replication import Replication
 from twisted_resp.server.saving import Saving
+from twisted_resp.server.scripting import Scripting
 from twisted_resp.server.slow_log import SlowLog
 from twisted_resp.server.statistics import CommandEntry, Statistics
 from twisted_resp.server.waiting import WaitingRoom
 from twisted_resp.server.watching import WatchList
 
 __all__ = [
+    "BUSY",
     "EFFECTS",
     "LIMITED_MEMORY",
     "LOADING",
@@ -49,6 +51,7 @@ PAUSED = 1 << 0
 LOADING = 1 << 1
 MONITORED = 1 << 2
 EFFECTS = 1 << 3
+BUSY = 1 << 7  # a script has taken its time
 REPLICA = 1 << 6  # this server follows another, or may have clients that follow it
 LIMITED_MEMORY = 1 << 5  # there is a limit to what the data may take
 WITHOUT_REPLICAS = 1 << 4  # too few of them to write
@@ -122,6 +125,8 @@ class Server:
         self.replication = Replication(self)
         #: The snapshots of the data.
         self.saving = Saving(self)
+        #: The script that runs, and facts about all of them.
+        self.scripting = Scripting()
         self.pid = os.getpid()
         self.started: int = self.keyspace.now
         #: Set when something is to be done after the outermost command: see :meth:`settle`.
@@ -136,6 +141,8 @@ class Server:
         self.on_monitor: Callable[[Client, list[bytes]], None] = lambda client, args: None
         #: What SHUTDOWN does in the end; whoever runs the server says. None: its clients can't stop it.
         self.on_shutdown: Callable[[], None] | None = None
+        #: Whether SHUTDOWN has been heard: a script that runs now ends.
+        self.ending = False
         #: Connections that may go on at the end of the batch that runs now.
         self.resumable: list[Callable[[], None]] = []
         self._settling = False
@@ -241,6 +248,22 @@ class Server:
             self.effects.flush()
         finally:
             self._settling = False
+
+    def interrupt(self, take_turn: Callable[[], None]) -> None:
+        """Answer others in the middle of a command that takes its time: nearly all get a BUSY error.
+
+        For the command no time passes meanwhile, and nobody is served who waits for a key.
+        """
+        keyspace = self.keyspace
+        now, keyspace_touching = keyspace.now, keyspace.touching
+        settling, self._settling = self._settling, True
+        self.attention |= BUSY
+        try:
+            take_turn()
+        finally:
+            self.attention &= ~BUSY
+            self._settling = settling
+            keyspace.now, keyspace.touching = now, keyspace_touching
 
     def resume(self, drain: Callable[[], None]) -> None:
         """A connection may go on with its buffer: ``drain`` is called at the end of the batch that runs now."""

@@ -16,8 +16,8 @@ class CommandEntry:
     """
 
     __slots__ = (
-        "calls", "command", "failed", "flags", "full_name", "handler", "histogram", "least", "most", "rejected",
-        "seconds", "skip", "subcommands",
+        "calls", "command", "failed", "flags", "full_name", "handler", "histogram", "least", "most", "refine",
+        "rejected", "seconds", "skip", "subcommands",
     )  # fmt: skip
 
     def __init__(self, command: Any) -> None:
@@ -31,6 +31,8 @@ class CommandEntry:
         #: How many words stand before the handler's arguments.
         self.skip = 2 if command.syntax.subcommand else 1
         self.subcommands: dict[bytes, CommandEntry] | None = None
+        #: What tells the flags of one call, where those of the command are too coarse (EVAL).
+        self.refine: Callable[[list[bytes]], int] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -91,5 +93,6 @@ class Statistics:
         self.output_bytes = 0
         self.errors: Counter[bytes] = Counter()
         self.error_replies = 0
+        self.evicted_scripts = 0
         self.output_buffer_limit_disconnections = 0
         self.query_buffer_limit_disconnections = 0

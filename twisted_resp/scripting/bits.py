@@ -1,0 +1,117 @@
+"""The ``bit`` library of scripts: LuaBitOp, on signed 32-bit integers.
+
+Functions that scripts call never raise; they answer True and their result, or False and what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any, Final
+
+__all__ = ["FUNCTIONS", "Answer"]
+
+Answer = tuple[Any, ...]
+_ALL = 0xFFFFFFFF
+
+
+class _BadArgumentError(Exception):
+    pass
+
+
+def _type_name(value: Any) -> bytes:
+    if value is None:
+        return b"nil"
+    if isinstance(value, bool):
+        return b"boolean"
+    if isinstance(value, bytes):
+        return b"string"
+    return b"table"
+
+
+def _bits(name: bytes, args: tuple[Any, ...], place: int) -> int:
+    """An argument as 32 bits, the way LuaBitOp rounds it."""
+    number: int | float | None = None
+    got = b"no value"
+    if place < len(args):
+        value = args[place]
+        got = _type_name(value)
+        if type(value) is int or type(value) is float:
+            number = value
+        elif type(value) is bytes:
+            try:
+                number = float(value)
+            except ValueError:
+                pass
+    if number is None:
+        raise _BadArgumentError(
+            b"bad argument #%d to '%b' (number expected, got %b)" % (place + 1, name, got)
+        )
+    if type(number) is float:
+        number = round(number) if isfinite(number) else 0
+    return int(number) & _ALL
+
+
+def _signed(bits: int) -> int:
+    bits &= _ALL
+    return bits - 0x100000000 if bits & 0x80000000 else bits
+
+
+def _one(name: bytes, operation: Callable[[int], int]) -> Callable[..., Answer]:
+    def run(*args: Any) -> Answer:
+        try:
+            return True, _signed(operation(_bits(name, args, 0)))
+        except _BadArgumentError as error:
+            return False, error.args[0]
+
+    return run
+
+
+def _many(name: bytes, operation: Callable[[int, int], int]) -> Callable[..., Answer]:
+    def run(*args: Any) -> Answer:
+        try:
+            result = _bits(name, args, 0)
+            for place in range(1, len(args)):
+                result = operation(result, _bits(name, args, place))
+            return True, _signed(result)
+        except _BadArgumentError as error:
+            return False, error.args[0]
+
+    return run
+
+
+def _shift(name: bytes, operation: Callable[[int, int], int]) -> Callable[..., Answer]:
+    def run(*args: Any) -> Answer:
+        try:
+            return True, _signed(operation(_bits(name, args, 0), _bits(name, args, 1) & 31))
+        except _BadArgumentError as error:
+            return False, error.args[0]
+
+    return run
+
+
+def _to_hex(*args: Any) -> Answer:
+    try:
+        bits = _bits(b"tohex", args, 0)
+        digits = _signed(_bits(b"tohex", args, 1)) if len(args) > 1 else 8
+    except _BadArgumentError as error:
+        return False, error.args[0]
+    size = min(abs(digits), 8)
+    text = b"%08x" % bits
+    return True, (text.upper() if digits < 0 else text)[8 - size :]
+
+
+FUNCTIONS: Final[dict[bytes, Callable[..., Answer]]] = {
+    b"tobit": _one(b"tobit", lambda a: a),
+    b"bnot": _one(b"bnot", lambda a: ~a),
+    b"bswap": _one(b"bswap", lambda a: int.from_bytes(a.to_bytes(4, "little"), "big")),
+    b"band": _many(b"band", lambda a, b: a & b),
+    b"bor": _many(b"bor", lambda a, b: a | b),
+    b"bxor": _many(b"bxor", lambda a, b: a ^ b),
+    b"lshift": _shift(b"lshift", lambda a, n: a << n),
+    b"rshift": _shift(b"rshift", lambda a, n: a >> n),
+    b"arshift": _shift(b"arshift", lambda a, n: _signed(a) >> n),
+    b"rol": _shift(b"rol", lambda a, n: a << n | a >> (32 - n)),
+    b"ror": _shift(b"ror", lambda a, n: a >> n | a << (32 - n)),
+    b"tohex": _to_hex,
+}

@@ -1,0 +1,378 @@
+"""Running scripts: the commands that they call, and how long they may take.
+
+A script runs on behalf of the client that called it, but through a client of its own, so that SELECT and the RESP
+version in it are its own matter. Its commands go through ``dispatch.call``, as those of EXEC do: each is counted,
+shown and recorded as itself, and the whole is one unit of effects. The script is never recorded.
+
+While Lua runs it gives a pulse every so many instructions. Past ``busy-reply-threshold`` each pulse lets the reactor
+look at its sockets once, which is what makes BUSY errors and SCRIPT KILL possible; timers stay where they are, and
+the connection of the caller is not read from.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from twisted.logger import Logger
+
+from twisted_resp import errors
+from twisted_resp.commands import dispatch
+from twisted_resp.commands.table import DENYOOM, MAY_REPLICATE, NOSCRIPT, STALE, WRITE
+from twisted_resp.errors import CommandError
+from twisted_resp.resp import Map, Reply, SetReply
+from twisted_resp.scripting import flags as script_flags
+from twisted_resp.scripting.conversion import argument, for_lua
+from twisted_resp.scripting.interpreter import CountedError, Failure, Interpreter, available
+from twisted_resp.server.client import Client
+from twisted_resp.server.eviction import make_room
+from twisted_resp.server.scripting import RunningScript
+from twisted_resp.server.server import LIMITED_MEMORY, REDIS_VERSION, WITHOUT_REPLICAS, Server
+from twisted_resp.server.statistics import CommandEntry
+
+__all__ = ["Engine"]
+
+_log = Logger()
+
+# Kinds of answers to Lua, see ``answered`` in sandbox.lua.
+_ERROR = b"err"
+_MISUSE = b"misuse"
+_WRITES = WRITE | MAY_REPLICATE
+# How often the reactor looks at its sockets in one turn: to accept, read and answer.
+_LOOKS = 3
+
+
+class Engine:
+    """One Lua state of a server, and what runs in it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._client: Client | None = None
+        self._interpreter: Interpreter | None = None
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """The Lua state, made when it is first asked for.
+
+        :raises CommandError: where there is no Lua.
+        """
+        if self._interpreter is None:
+            if not available():
+                raise CommandError(b"ERR Scripts need Lua, which is not installed here (the package lupa)")
+            self._interpreter = Interpreter(
+                call=self._call,
+                may_run=self._may_run,
+                pulse=self._pulse,
+                set_protocol=self._set_protocol,
+                set_replication=self._set_replication,
+                version=REDIS_VERSION,
+                random=self._server.random,
+            )
+        return self._interpreter
+
+    @property
+    def memory(self) -> int:
+        """Bytes that Lua has in use."""
+        return 0 if self._interpreter is None else self._interpreter.memory
+
+    def reset(self) -> None:
+        """Begin with a new Lua state."""
+        self._interpreter = None
+
+    # -- runs
+
+    def begin(
+        self, caller: Client, name: bytes, flags: int, read_only: bool, is_function: bool
+    ) -> RunningScript:
+        """Prepare a run.
+
+        :param flags: those of the script, see ``flags.py``.
+        :param read_only: whether the command that calls it is one of the ``_RO`` commands.
+        :raises CommandError: where the state of the server forbids it.
+        """
+        server = self._server
+        replication = server.replication
+        master = None if caller.is_master else replication.master
+        stale = (
+            master is not None
+            and not master.connected
+            and not server.configuration[b"replica-serve-stale-data"]
+        )
+        no_room = bool(server.attention & LIMITED_MEMORY) and not caller.is_master and not make_room(server)
+        declared = not flags & script_flags.NO_FLAGS_DECLARED
+        if not declared:
+            if stale:
+                raise CommandError(errors.MASTER_DOWN)
+        else:
+            if stale and not flags & script_flags.ALLOW_STALE:
+                raise CommandError(
+                    b"MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and "
+                    b"'allow-stale' flag is not set on the script."
+                )
+            if not flags & script_flags.NO_WRITES:
+                if master is not None and server.configuration[b"replica-read-only"]:
+                    raise CommandError(b"READONLY Can not run script with write flag on readonly replica")
+                if read_only:
+                    raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
+                if server.attention & WITHOUT_REPLICAS and replication.refuses_to_write():
+                    raise CommandError(errors.NO_REPLICAS)
+                if no_room and not flags & script_flags.ALLOW_OOM:
+                    raise CommandError(
+                        b"OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
+                    )
+        return RunningScript(
+            caller,
+            name,
+            started=perf_counter(),
+            is_function=is_function,
+            read_only=read_only or (declared and bool(flags & script_flags.NO_WRITES)),
+            allow_oom=declared and bool(flags & script_flags.ALLOW_OOM),
+            no_room=no_room,
+        )
+
+    def run(
+        self, running: RunningScript, action: Any, keys: int, args: list[bytes] | tuple[bytes, ...]
+    ) -> Reply:
+        """Run a script that has begun.
+
+        :param keys: how many of ``args`` are keys.
+        :return: its reply; an error reply is returned, not raised, where it has been counted already.
+        """
+        server = self._server
+        caller = running.caller
+        client = self._client
+        if client is None:
+            client = self._client = Client(server, b"lua")
+            client.can_block = False
+            client.authenticated = True
+        client.db = caller.db
+        client.user = caller.user
+        client.protocol = 2
+        client.is_master = caller.is_master
+        scripting = server.scripting
+        scripting.running = running
+        interpreter = self.interpreter
+        try:
+            if running.is_function:
+                reply = interpreter.run_function(action, args[:keys], args[keys:])
+            else:
+                reply = interpreter.run_script(action, keys, args)
+        finally:
+            scripting.running = None
+            if running.timed_out:
+                caller.hold(False)
+            if server.effects.active:
+                # What the script has changed is recorded, command by command.
+                server.effects.suppress()
+        kind = type(reply)
+        if kind is bytes or kind is int:
+            return reply
+        if kind is Failure:
+            return self._failed(running, reply)
+        if kind is list or kind is CommandError or isinstance(reply, (CommandError, Map, SetReply)):
+            self._count_errors(running, reply)
+        return reply
+
+    def _failed(self, running: RunningScript, failure: Failure) -> Reply:
+        message = failure.sentence
+        if failure.source is not None and failure.line is not None:
+            message += b" script: %b, on %b:%d." % (running.name, failure.source, failure.line)
+        error = CommandError(message)
+        if not failure.counted:
+            raise error
+        self._entry_of(running).failed += 1
+        return error
+
+    def _count_errors(self, running: RunningScript, reply: Reply) -> None:
+        """Count the error replies in what a script returns as if its command had failed."""
+        found = list(_errors_in(reply))
+        if found:
+            self._entry_of(running).failed += 1
+            for error in found:
+                if type(error) is not CountedError:
+                    self._count(error.code)
+
+    def _entry_of(self, running: RunningScript) -> CommandEntry:
+        return self._server.commands[running.command[0].lower()]
+
+    def _count(self, code: bytes) -> None:
+        statistics = self._server.statistics
+        statistics.error_replies += 1
+        statistics.errors[code] += 1
+
+    # -- what Lua calls; none of these may raise
+
+    def _call(self, *args: Any) -> Any:
+        try:
+            return self._call_command(args)
+        except Exception:
+            _log.failure("redis.call failed")
+            return None, _MISUSE, b"ERR internal error"
+
+    def _call_command(self, args: tuple[Any, ...]) -> Any:
+        server = self._server
+        running, client = server.scripting.running, self._client
+        if running is None or client is None:
+            return None, _MISUSE, b"ERR redis.call can only be called inside a script"
+        words: list[bytes] = []
+        for arg in args:
+            if type(arg) is bytes:
+                words.append(arg)
+            else:
+                word = argument(arg)
+                if word is None:
+                    return None, _MISUSE, b"ERR Lua redis lib command arguments must be strings or integers"
+                words.append(word)
+        if not words:
+            return None, _MISUSE, b"ERR Please specify at least one argument for this redis lib call"
+        entry = server.commands.get(words[0])
+        if entry is None or entry.subcommands is not None or not entry.least <= len(words) <= entry.most:
+            found = dispatch.find(server, words)
+            if isinstance(found, CommandError):
+                known = b"wrong number of arguments" in found.message
+                return self._refused(
+                    None,
+                    b"ERR Wrong number of args calling Redis command from script"
+                    if known
+                    else b"ERR Unknown Redis command called from script",
+                )
+            entry = found
+        flags = entry.flags
+        if flags & NOSCRIPT and not server.scripting.anything_goes:
+            return self._refused(entry, b"ERR This Redis command is not allowed from script")
+        master = server.replication.master
+        if (
+            master is not None
+            and not running.caller.is_master
+            and not flags & STALE
+            and not master.connected
+            and not server.configuration[b"replica-serve-stale-data"]
+        ):
+            return self._refused(entry, b"ERR Can not execute the command on a stale replica")
+        if flags & _WRITES and (refusal := self._write_refusal(running, flags)) is not None:
+            return self._refused(entry, refusal)
+        if running.no_room and flags & DENYOOM and not running.allow_oom and not running.written:
+            return self._refused(entry, errors.OUT_OF_MEMORY)
+        if flags & WRITE:
+            running.written = True
+        run = dispatch.call if running.replication else self._call_untold
+        reply = run(client, entry, words)
+        if type(reply) is bytes or type(reply) is int:
+            return reply
+        return for_lua(reply, running.protocol, self.interpreter.table)
+
+    def _call_untold(self, client: Client, entry: CommandEntry, words: list[bytes]) -> Reply:
+        """Run a command of which nobody is told (``redis.set_repl``)."""
+        effects = self._server.effects
+        active, effects.active = effects.active, False
+        try:
+            return dispatch.call(client, entry, words)
+        finally:
+            effects.active = active
+
+    def _write_refusal(self, running: RunningScript, flags: int) -> bytes | None:
+        """Why a command that may write is not to run; None if it is."""
+        server = self._server
+        if running.read_only:
+            return b"ERR Write commands are not allowed from read-only scripts."
+        if not flags & WRITE or running.written:
+            return None
+        replication = server.replication
+        if (
+            replication.master is not None
+            and not running.caller.is_master
+            and server.configuration[b"replica-read-only"]
+        ):
+            return errors.READ_ONLY_REPLICA
+        if server.attention & WITHOUT_REPLICAS and replication.refuses_to_write():
+            return errors.NO_REPLICAS
+        return None
+
+    def _refused(self, entry: CommandEntry | None, message: bytes) -> Any:
+        if entry is not None:
+            entry.rejected += 1
+        self._count(message.split(b" ", 1)[0])
+        return None, _ERROR, message
+
+    def _may_run(self, *args: Any) -> Any:
+        """``redis.acl_check_cmd``."""
+        try:
+            words = [argument(arg) for arg in args]
+            if not words:
+                return None, _MISUSE, b"ERR Please specify at least one argument for this redis lib call"
+            if None in words:
+                return None, _MISUSE, b"ERR Lua redis lib command arguments must be strings or integers"
+            name = words[0] or b""
+            entry = self._server.commands.get(name.lower())
+            if entry is not None and entry.subcommands is not None and len(words) > 1:
+                entry = entry.subcommands.get((words[1] or b"").lower())
+            if entry is None:
+                return None, _MISUSE, b"ERR Invalid command passed to redis.acl_check_cmd()"
+            return True
+        except Exception:
+            _log.failure("redis.acl_check_cmd failed")
+            return None, _MISUSE, b"ERR internal error"
+
+    def _set_protocol(self, version: int) -> None:
+        running = self._server.scripting.running
+        if running is not None and self._client is not None:
+            running.protocol = self._client.protocol = version
+
+    def _set_replication(self, which: int) -> None:
+        running = self._server.scripting.running
+        if running is not None:
+            running.replication = which
+
+    def _pulse(self) -> bool:
+        """Look at the time, and perhaps at other clients.
+
+        :return: whether the script is to end here.
+        """
+        try:
+            server = self._server
+            running = server.scripting.running
+            if running is None:
+                return False
+            reactor = server.scripting.reactor
+            if reactor is None or not reactor.running:
+                return running.killed
+            if not running.timed_out:
+                threshold: int = server.configuration[b"busy-reply-threshold"]
+                elapsed = (perf_counter() - running.started) * 1000
+                if not threshold or elapsed < threshold:
+                    return running.killed
+                _log.warn(
+                    "Slow script detected: still in execution after {elapsed} milliseconds. You can try killing the "
+                    "script using the {command} command. Script name is: {name}.",
+                    elapsed=int(elapsed),
+                    command="FUNCTION KILL" if running.is_function else "SCRIPT KILL",
+                    name=running.name.decode("utf-8", "backslashreplace"),
+                )
+                running.timed_out = True
+                running.caller.hold(True)
+            server.interrupt(partial(_look_at_sockets, reactor))
+            return running.killed or server.ending
+        except Exception:
+            _log.failure("a pulse of a script failed")
+            return False
+
+
+def _look_at_sockets(reactor: Any) -> None:
+    """Let a reactor read, write and accept what it can right now; its timers and threads wait."""
+    for _ in range(_LOOKS):
+        reactor.doIteration(0)
+
+
+def _errors_in(reply: Reply) -> Any:
+    if isinstance(reply, CommandError):
+        yield reply
+    elif isinstance(reply, list):
+        for item in reply:
+            if isinstance(item, (CommandError, list, Map, SetReply)):
+                yield from _errors_in(item)
+    elif isinstance(reply, Map):
+        for pair in reply.value:
+            yield from _errors_in(list(pair))
+    elif isinstance(reply, SetReply):
+        yield from _errors_in(reply.value)

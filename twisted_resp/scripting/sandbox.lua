@@ -1,0 +1,612 @@
+-- The world that scripts live in. Called once, with the functions that Python provides; answers those that Python calls.
+--
+-- Stock Lua has no read-only tables, so what is shared between scripts is shown through empty tables ("proxies") whose
+-- metatables lead to the real ones and refuse to be written to. The few functions that look past metatables are replaced
+-- by ones that know the proxies. Nothing of Python is in reach: its functions are upvalues of functions here, and values
+-- of type userdata, which only Python makes, are never handed to a script.
+
+local host = ...
+local error, type, tostring, tonumber, select, unpack = error, type, tostring, tonumber, select, unpack
+local next, pairs, rawget, rawset, pcall, xpcall = next, pairs, rawget, rawset, pcall, xpcall
+local getmetatable, setmetatable, setfenv, loadstring = getmetatable, setmetatable, setfenv, loadstring
+local collectgarbage = collectgarbage
+local getinfo, sethook, metatable_of = debug.getinfo, debug.sethook, debug.getmetatable
+local floor, byte, dump, concat, insert = math.floor, string.byte, string.dump, table.concat, table.insert
+local create, resume = coroutine.create, coroutine.resume
+
+-- Python's objects: they can be called from here, and that is all that anybody can do with them.
+do
+  local meta = metatable_of(host.call)
+  meta.__index, meta.__newindex, meta.__tostring = nil, nil, nil
+  meta.__metatable = false
+end
+local host_call, host_sink, host_pulse, host_log = host.call, host.sink, host.pulse, host.log
+local host_sha1hex, host_set_replication, host_set_protocol = host.sha1hex, host.set_replication, host.set_protocol
+local host_library = host.library
+local host_may_run, host_without_tail_calls = host.may_run, host.without_tail_calls
+
+---------------------------------------------------------------------------------------------------- read-only tables
+
+local READ_ONLY = "Attempt to modify a readonly table"
+local shown = setmetatable({}, {__mode = "k"}) -- what each proxy shows
+
+local function copy(library)
+  local result = {}
+  for name, value in pairs(library) do result[name] = value end
+  return result
+end
+
+local function refuse()
+  error(READ_ONLY, 2)
+end
+
+local function protect(table, metatable)
+  local proxy = {}
+  shown[proxy] = table
+  return setmetatable(proxy, {__index = table, __newindex = refuse, __metatable = metatable or false})
+end
+
+local function bad_argument(number, name, expected, ...)
+  if select("#", ...) == 0 then
+    error("bad argument #" .. number .. " to '" .. name .. "' (" .. expected .. " expected, got no value)", 3)
+  end
+  error("bad argument #" .. number .. " to '" .. name .. "' (" .. expected .. " expected, got " .. type((...)) .. ")", 3)
+end
+
+--------------------------------------------------------------------------------------------- errors, and being killed
+
+local killed = false -- the error that ends the script that runs, whatever it does
+
+local function clean(problem)
+  if type(problem) == "userdata" then return "internal error" end
+  return problem
+end
+
+-- What pcall says of an error: the sentence, as it was before Redis 7 made errors tables.
+local function caught(ok, ...)
+  if ok then return true, ... end
+  if killed then error(killed, 0) end
+  local problem = clean((...))
+  if type(problem) == "table" then
+    local sentence = problem.err
+    if type(sentence) == "string" or type(sentence) == "number" then return false, sentence end
+  end
+  return false, problem
+end
+
+local function raise(sentence)
+  error({err = "ERR " .. sentence}, 0)
+end
+
+-- Where an error happened: the innermost function that is the script's own.
+local OURS = "=redis"
+local function locate(problem)
+  problem = clean(problem)
+  if type(problem) ~= "table" then problem = {err = "ERR " .. tostring(problem)} end
+  local level = 2
+  local info = getinfo(level, "Sl")
+  while info and (info.what == "C" or info.what == "tail" or info.source == OURS) do
+    level = level + 1
+    info = getinfo(level, "Sl")
+  end
+  if info and info.source then
+    rawset(problem, "source", info.source)
+    rawset(problem, "line", info.currentline)
+  end
+  return problem
+end
+
+local PULSE = 100000 -- instructions
+
+local function hook()
+  if killed or host_pulse() then
+    killed = killed or {err = "ERR Script killed by user with SCRIPT KILL..."}
+    error(killed, 0)
+  end
+end
+
+sethook(hook, "", PULSE)
+
+---------------------------------------------------------------------------------------------------------- the globals
+
+local visible = {}
+
+-- Libraries that take much memory and are seldom used are loaded when they are first asked for.
+local LATE = {cjson = true, cmsgpack = true}
+local for_libraries = {
+  error = error, math = math, newproxy = newproxy, next = next, pcall = pcall, rawget = rawget, select = select,
+  string = string, table = table, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
+}
+local function load_late(name)
+  LATE[name] = nil
+  visible[name] = protect(setfenv(host_library(name), for_libraries)(host))
+  return visible[name]
+end
+
+local function nonexistent(_, name)
+  if LATE[name] then return load_late(name) end
+  if type(name) ~= "string" and type(name) ~= "number" then
+    error("Second argument to luaProtectedTableError must be a string or number", 2)
+  end
+  error("Script attempted to access nonexistent global variable '" .. name .. "'", 2)
+end
+
+setmetatable(visible, {__index = nonexistent})
+local globals = protect(visible, protect({__index = nonexistent}))
+visible._G = globals
+visible._VERSION = _VERSION
+
+for _, name in ipairs {
+  "assert", "error", "gcinfo", "getmetatable", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "unpack",
+} do
+  visible[name] = _G[name]
+end
+
+-- What a table shows, for those who look at all of it.
+local function seen(table)
+  if table == globals then
+    for name in pairs(copy(LATE)) do load_late(name) end
+  end
+  return shown[table] or table
+end
+
+function visible.next(table, key)
+  local real = seen(table)
+  if type(real) ~= "table" then bad_argument(1, "next", "table", table) end
+  return next(real, key)
+end
+
+function visible.pairs(table)
+  local real = seen(table)
+  if type(real) ~= "table" then bad_argument(1, "pairs", "table", table) end
+  return next, real, nil
+end
+
+function visible.rawget(table, key)
+  local real = shown[table] or table
+  if type(real) ~= "table" then bad_argument(1, "rawget", "table", table) end
+  return rawget(real, key)
+end
+
+function visible.rawset(table, key, value)
+  if type(table) ~= "table" then bad_argument(1, "rawset", "table", table) end
+  if shown[table] then error(READ_ONLY, 0) end
+  if key == nil then error("table index is nil", 0) end
+  if key ~= key then error("table index is NaN", 0) end
+  return rawset(table, key, value)
+end
+
+function visible.setmetatable(table, metatable)
+  if type(table) ~= "table" then bad_argument(1, "setmetatable", "table", table) end
+  if metatable ~= nil and type(metatable) ~= "table" then
+    error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
+  end
+  if shown[table] then error(READ_ONLY, 0) end
+  local old = metatable_of(table)
+  if old and rawget(old, "__metatable") ~= nil then error("cannot change a protected metatable", 2) end
+  return setmetatable(table, metatable)
+end
+
+function visible.pcall(...)
+  return caught(pcall(...))
+end
+
+function visible.xpcall(action, handler)
+  return caught(xpcall(action, function(problem)
+    if killed then return killed end
+    return handler(clean(problem))
+  end))
+end
+
+-- Text only: bytecode is not checked by Lua and could do anything.
+local function compile(source, name)
+  if byte(source, 1) == 27 then return nil, "bytecode can't be loaded" end
+  local made, problem = loadstring(source, name)
+  if not made then return nil, problem end
+  local changed = host_without_tail_calls(dump(made))
+  if changed then made = loadstring(changed) end
+  return setfenv(made, globals)
+end
+
+function visible.loadstring(source, name)
+  if type(source) ~= "string" then bad_argument(1, "loadstring", "string", source) end
+  return compile(source, name)
+end
+
+function visible.load(reader, name)
+  if type(reader) ~= "function" then bad_argument(1, "load", "function", reader) end
+  local pieces = {}
+  while true do
+    local piece = reader()
+    if piece == nil or piece == "" then break end
+    if type(piece) ~= "string" then return nil, "reader function must return a string" end
+    pieces[#pieces + 1] = piece
+  end
+  return compile(concat(pieces), name or "=(load)")
+end
+
+function visible.collectgarbage(option, ...)
+  if option == nil or option == "collect" or option == "count" or option == "step" then
+    return collectgarbage(option, ...)
+  end
+  return 0
+end
+
+-------------------------------------------------------------------------------------------------- Lua's own libraries
+
+local string_shown = copy(string)
+local string_proxy = protect(string_shown)
+visible.string = string_proxy
+-- The metatable of all strings is one for all scripts.
+do
+  local meta = metatable_of("")
+  meta.__index = string_shown
+  meta.__metatable = protect({__index = string_proxy})
+end
+
+local table_shown = copy(table)
+function table_shown.insert(table, ...)
+  if type(table) ~= "table" then bad_argument(1, "insert", "table", table) end
+  if shown[table] then error(READ_ONLY, 0) end
+  local count = select("#", ...)
+  if count == 1 then
+    rawset(table, #table + 1, (...))
+    return
+  elseif count ~= 2 then
+    error("wrong number of arguments to 'insert'", 2)
+  end
+  local place = ...
+  if not tonumber(place) then bad_argument(2, "insert", "number", place) end
+  insert(table, ...)
+end
+visible.table = protect(table_shown)
+
+local coroutine_shown = copy(coroutine)
+function coroutine_shown.create(body)
+  if type(body) ~= "function" then error("bad argument #1 to 'create' (Lua function expected)", 2) end
+  local thread = create(body)
+  sethook(thread, hook, "", PULSE)
+  return thread
+end
+local function resumed(ok, ...)
+  if ok then return true, ... end
+  if killed then error(killed, 0) end
+  return false, clean((...))
+end
+function coroutine_shown.resume(thread, ...)
+  if type(thread) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
+  return resumed(resume(thread, ...))
+end
+local function passed_on(ok, ...)
+  if ok then return ... end
+  error(killed or clean((...)), 0)
+end
+function coroutine_shown.wrap(body)
+  if type(body) ~= "function" then error("bad argument #1 to 'wrap' (Lua function expected)", 2) end
+  local thread = create(body)
+  sethook(thread, hook, "", PULSE)
+  return function(...)
+    return passed_on(resume(thread, ...))
+  end
+end
+visible.coroutine = protect(coroutine_shown)
+
+visible.os = protect({clock = os.clock})
+
+-- The generator of POSIX' lrand48, whose numbers are the same everywhere. Its 48 bits are kept in two halves.
+local high, low = host.seed()
+local function lrand48()
+  local product = low * 0xECE66D + 0xB
+  high = (high * 0xECE66D + low * 0x5DE + floor(product / 0x1000000)) % 0x1000000
+  low = product % 0x1000000
+  return high * 128 + floor(low / 0x20000)
+end
+local function check_integer(number, name, value)
+  local converted = tonumber(value)
+  if not converted then
+    error("bad argument #" .. number .. " to '" .. name .. "' (number expected, got " ..
+      (value == nil and "no value" or type(value)) .. ")", 3)
+  end
+  return converted < 0 and -floor(-converted) or floor(converted)
+end
+local math_shown = copy(math)
+function math_shown.random(...)
+  local count = select("#", ...)
+  local ratio = (lrand48() % 2147483647) / 2147483647
+  if count == 0 then return ratio end
+  if count > 2 then error("wrong number of arguments", 2) end
+  local least, most = 1, check_integer(1, "random", (...))
+  if count == 2 then least, most = most, check_integer(2, "random", (select(2, ...))) end
+  if least > most then error("bad argument #" .. count .. " to 'random' (interval is empty)", 2) end
+  return floor(ratio * (most - least + 1)) + least
+end
+function math_shown.randomseed(seed)
+  seed = check_integer(1, "randomseed", seed) % 0x100000000
+  high, low = floor(seed / 0x100), seed % 0x100 * 0x10000 + 0x330E
+end
+visible.math = protect(math_shown)
+
+---------------------------------------------------------------------------------------------- libraries made in Python
+
+-- Functions in Python answer true and their results, or false and what is wrong.
+local function checked(ok, ...)
+  if not ok then error((...), 3) end
+  return ...
+end
+for _, library in ipairs {"bit", "struct"} do
+  local made = {}
+  for name, action in pairs(host[library]) do
+    made[name] = function(...)
+      return checked(action(...))
+    end
+  end
+  visible[library] = protect(made)
+end
+
+-------------------------------------------------------------------------------------------------------- the Redis API
+
+local redis = {}
+
+-- A reply that is no plain value comes as nil, what it is, and the parts.
+local function special(kind, ...)
+  if kind == "ok" then return {ok = (...)} end
+  if kind == "array" then return {...} end
+  if kind == "table" then return (...) end
+  if kind == "nil" then return nil end
+  return {err = (...), ignore_error_stats_update = true}
+end
+
+local function answered(plain, kind, ...)
+  if kind == nil then return plain end
+  if kind == "err" then error({err = (...), ignore_error_stats_update = true}, 0) end
+  if kind == "misuse" then error({err = (...)}, 0) end
+  return special(kind, ...)
+end
+
+local function answered_safely(plain, kind, ...)
+  if kind == nil then return plain end
+  if kind == "misuse" then return {err = (...)} end
+  return special(kind, ...)
+end
+
+function redis.call(...)
+  return answered(host_call(...))
+end
+
+function redis.pcall(...)
+  return answered_safely(host_call(...))
+end
+
+function redis.acl_check_cmd(...)
+  return answered(host_may_run(...))
+end
+
+function redis.sha1hex(...)
+  if select("#", ...) ~= 1 then raise("wrong number of arguments") end
+  local text = ...
+  if type(text) == "number" then text = tostring(text) end
+  return host_sha1hex(type(text) == "string" and text or "")
+end
+
+function redis.error_reply(...)
+  local text = ...
+  if select("#", ...) ~= 1 or type(text) ~= "string" then return {err = "ERR wrong number or type of arguments"} end
+  if byte(text, 1) == 45 then text = text:sub(2) end
+  local code, message = text:match("^([^ ]*) (.*)$")
+  if not code then code, message = "ERR", text end
+  return {err = code .. " " .. message:gsub("^[\r\n]+", ""):gsub("[\r\n]+$", "")}
+end
+
+function redis.status_reply(...)
+  local text = ...
+  if select("#", ...) ~= 1 or type(text) ~= "string" then return {err = "ERR wrong number or type of arguments"} end
+  return {ok = text}
+end
+
+local protocol = 2
+function redis.setresp(...)
+  if select("#", ...) ~= 1 then raise("redis.setresp() requires one argument.") end
+  local version = tonumber((...)) or 0
+  version = floor(version)
+  if version ~= 2 and version ~= 3 then raise("RESP version must be 2 or 3.") end
+  protocol = version
+  host_set_protocol(version)
+end
+
+function redis.set_repl(...)
+  if select("#", ...) ~= 1 then raise("redis.set_repl() requires one argument.") end
+  local flags = floor(tonumber((...)) or 0)
+  if flags < 0 or flags > 3 then
+    raise("Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.")
+  end
+  host_set_replication(flags)
+end
+redis.REPL_NONE, redis.REPL_AOF, redis.REPL_SLAVE, redis.REPL_REPLICA, redis.REPL_ALL = 0, 1, 2, 2, 3
+
+function redis.log(...)
+  local count = select("#", ...)
+  if count < 2 then raise("redis.log() requires two arguments or more.") end
+  local level = tonumber((...))
+  if not level then raise("First argument must be a number (log level).") end
+  level = floor(level)
+  if level < 0 or level > 3 then raise("Invalid log level.") end
+  local words = {}
+  for place = 2, count do
+    local word = select(place, ...)
+    if type(word) == "string" or type(word) == "number" then words[#words + 1] = word end
+  end
+  host_log(level, concat(words, " "))
+end
+redis.LOG_DEBUG, redis.LOG_VERBOSE, redis.LOG_NOTICE, redis.LOG_WARNING = 0, 1, 2, 3
+
+-- There is no debugger.
+function redis.breakpoint() return false end
+function redis.debug() end
+function redis.replicate_commands() return true end
+redis.REDIS_VERSION, redis.REDIS_VERSION_NUM = host.version, host.version_number
+
+visible.redis = protect(redis)
+visible.server = visible.redis
+
+-------------------------------------------------------------------------------------------------- results, for Python
+
+local DEEPEST = 150
+local CHUNK = 150
+
+-- A value as a flat sequence: strings and numbers as they are; anything else as true, what it is, and its parts.
+local function flatten(value, out, depth)
+  local kind = type(value)
+  local size = #out
+  if kind == "string" or kind == "number" then
+    out[size + 1] = value
+    return
+  end
+  out[size + 1] = true
+  if kind == "boolean" then
+    if protocol == 3 then
+      out[size + 2] = value and "true" or "false"
+    elseif value then
+      out[size + 1] = 1
+    else
+      out[size + 2] = "null"
+    end
+    return
+  elseif kind ~= "table" then
+    out[size + 2] = "null"
+    return
+  end
+  if depth > DEEPEST then
+    out[size + 2], out[size + 3], out[size + 4] = "err", "ERR reached lua stack limit", 0
+    return
+  end
+  value = shown[value] or value
+  local part = rawget(value, "err")
+  if type(part) == "string" then
+    out[size + 2], out[size + 3] = "err", part
+    out[size + 4] = rawget(value, "ignore_error_stats_update") and 1 or 0
+    return
+  end
+  part = rawget(value, "ok")
+  if type(part) == "string" then
+    out[size + 2], out[size + 3] = "ok", part
+    return
+  end
+  part = rawget(value, "double")
+  if type(part) == "number" then
+    out[size + 2], out[size + 3] = "double", part
+    return
+  end
+  part = rawget(value, "big_number")
+  if type(part) == "string" then
+    out[size + 2], out[size + 3] = "big_number", part
+    return
+  end
+  part = rawget(value, "verbatim_string")
+  if type(part) == "table" then
+    local form, text = rawget(part, "format"), rawget(part, "string")
+    if type(form) == "string" and type(text) == "string" then
+      out[size + 2], out[size + 3], out[size + 4] = "verbatim", form, text
+      return
+    end
+  end
+  part = rawget(value, "map")
+  if type(part) == "table" then
+    out[size + 2], out[size + 3] = "map", 0
+    local count = 0
+    for key, item in next, part do
+      count = count + 1
+      flatten(key, out, depth + 1)
+      flatten(item, out, depth + 1)
+    end
+    out[size + 3] = count
+    return
+  end
+  part = rawget(value, "set")
+  if type(part) == "table" then
+    out[size + 2], out[size + 3] = "set", 0
+    local count = 0
+    for key in next, part do
+      count = count + 1
+      flatten(key, out, depth + 1)
+    end
+    out[size + 3] = count
+    return
+  end
+  out[size + 2], out[size + 3] = "array", 0
+  local count = 0
+  while true do
+    local item = rawget(value, count + 1)
+    if item == nil then break end
+    count = count + 1
+    flatten(item, out, depth + 1)
+  end
+  out[size + 3] = count
+end
+
+local function result_of(ok, result)
+  if not ok then
+    local sentence, source, line = "ERR execution failure", nil, nil
+    local counted = false
+    if type(result) == "table" then
+      sentence = rawget(result, "err")
+      sentence = (type(sentence) == "string" or type(sentence) == "number") and tostring(sentence) or "(null)"
+      source, line = rawget(result, "source"), rawget(result, "line")
+      counted = rawget(result, "ignore_error_stats_update") == true
+    end
+    return nil, "failed", sentence, source, line, counted
+  end
+  local kind = type(result)
+  if kind == "string" or kind == "number" then return result end
+  if kind == "table" or kind == "boolean" then
+    local out = {}
+    flatten(result, out, 1)
+    local size = #out
+    if size <= CHUNK then return nil, unpack(out, 1, size) end
+    for place = 1, size, CHUNK do
+      host_sink(unpack(out, place, place + CHUNK - 1 < size and place + CHUNK - 1 or size))
+    end
+    return nil, "sunk"
+  end
+  return nil
+end
+
+-- Run a script with its keys and arguments as globals.
+local function run_script(script, key_count, arguments, ...)
+  killed, protocol = false, 2
+  arguments = arguments or {...}
+  local keys, rest = {}, arguments
+  if key_count > 0 then
+    rest = {}
+    for place = 1, key_count do keys[place] = arguments[place] end
+    for place = key_count + 1, #arguments do rest[place - key_count] = arguments[place] end
+  end
+  visible.KEYS, visible.ARGV = keys, rest
+  return result_of(xpcall(script, locate))
+end
+
+-- Run a function of a library, which gets them as arguments.
+local function run_function(action, keys, arguments)
+  killed, protocol = false, 2
+  return result_of(xpcall(function()
+    return action(keys, arguments)
+  end, locate))
+end
+
+local function compile_script(source)
+  return compile(source, "@user_script")
+end
+
+return {
+  run_script = run_script,
+  run_function = run_function,
+  compile_script = compile_script,
+  memory = function() return collectgarbage("count") end,
+  -- From here on there is nothing to see in the real globals. (They stay what they are for lupa, which looks there for
+  -- ``debug`` before each call, and would not expect an error.)
+  close = function()
+    local real = _G
+    for name in pairs(copy(real)) do real[name] = nil end
+    collectgarbage()
+    collectgarbage("setpause", 110)
+  end,
+}
