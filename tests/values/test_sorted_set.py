@@ -120,7 +120,7 @@ def test_ranges_by_member() -> None:
     zset = set_of(*"abcdefgh")
 
     def between(low: LexBound, high: LexBound, **options: Any) -> str:
-        return members_of(zset.range_by_lex(LexRange(low, high), **options))
+        return members_of(zset.range_by_lex(LexRange(low, high), **options).pairs())
 
     c, f = LexBound(b"c"), LexBound(b"f")
     after_c, before_f = LexBound(b"c", True), LexBound(b"f", True)
@@ -142,7 +142,7 @@ def test_ranges_by_member_with_mixed_scores_are_at_least_harmless(limits: Limits
     zset = SortedSet.of(limits, [(b"%02d" % (number * 37 % 100), float(number)) for number in range(100)])
     for number in range(100):
         bounds = LexRange(LexBound(b"%02d" % number), LexBound(b"%02d" % (number + 20)))
-        assert zset.count_by_lex(bounds) == len(zset.range_by_lex(bounds))
+        assert zset.count_by_lex(bounds) == len(zset.range_by_lex(bounds).members())
     assert len(zset) + len(zset.remove_range_by_lex(LexRange(LexBound(b"20"), LexBound(b"90")))) >= 100
     assert sorted(zset.scores) == sorted(member for member, _ in zset)
 
@@ -262,17 +262,17 @@ def test_a_sorted_set_behaves_like_a_sorted_list(
     ordered = sorted(model.items(), key=by_score)
     assert list(zset) == ordered
     within = [pair for pair in ordered if is_within(pair[1], bounds)]
-    assert zset.range_by_score(bounds) == within
-    assert zset.range_by_score(bounds, reverse=True) == within[::-1]
+    assert zset.range_by_score(bounds).pairs() == within
+    assert zset.range_by_score(bounds, reverse=True).pairs() == within[::-1]
     assert zset.count_by_score(bounds) == len(within)
     cut = within[offset:] if count < 0 else within[offset : offset + count]
-    assert zset.range_by_score(bounds, offset=offset, count=count) == cut
+    assert zset.range_by_score(bounds, offset=offset, count=count).pairs() == cut
     cut = within[::-1][offset:] if count < 0 else within[::-1][offset : offset + count]
-    assert zset.range_by_score(bounds, offset=offset, count=count, reverse=True) == cut
+    assert zset.range_by_score(bounds, offset=offset, count=count, reverse=True).pairs() == cut
     size = len(ordered)
     first, last = (start if start >= 0 else max(start + size, 0)), (stop if stop >= 0 else stop + size)
-    assert zset.range_by_rank(start, stop) == (ordered[first : last + 1] if last >= 0 else [])
-    assert zset.range_by_rank(start, stop, reverse=True) == (
+    assert zset.range_by_rank(start, stop).pairs() == (ordered[first : last + 1] if last >= 0 else [])
+    assert zset.range_by_rank(start, stop, reverse=True).pairs() == (
         ordered[::-1][first : last + 1] if last >= 0 else []
     )
     assert list(ScoreOrder.of(model.items())) == ordered
@@ -300,10 +300,8 @@ def test_ranges_are_as_in_redis(
         for score, exclusive in ((bounds.low, bounds.low_exclusive), (bounds.high, bounds.high_exclusive))
     )
     expected = reference.execute_command("ZRANGEBYSCORE", "z", low, high, "LIMIT", offset, count)
-    assert [member for member, _ in zset.range_by_score(bounds, offset=offset, count=count)] == expected
+    assert zset.range_by_score(bounds, offset=offset, count=count).members() == expected
     expected = reference.execute_command("ZREVRANGEBYSCORE", "z", high, low, "LIMIT", offset, count)
-    assert [
-        member for member, _ in zset.range_by_score(bounds, offset=offset, count=count, reverse=True)
-    ] == expected
+    assert zset.range_by_score(bounds, offset=offset, count=count, reverse=True).members() == expected
     assert zset.count_by_score(bounds) == reference.execute_command("ZCOUNT", "z", low, high)
     assert [member for member, _ in zset] == reference.execute_command("ZRANGE", "z", 0, -1)

@@ -177,7 +177,7 @@ def _search(value: SortedSet, shape: Shape, enough: int) -> list[_Found]:
     """Return the members within the shape, no more than ``enough`` unless that is 0."""
     found: list[_Found] = []
     for low, high in shape.score_ranges():
-        for member, score in value.range_by_score(ScoreRange(low, high, False, True)):
+        for member, score in value.range_by_score(ScoreRange(low, high, False, True)).pairs():
             longitude, latitude = decode(score)
             away = shape.distance_to(longitude, latitude)
             if away is not None:

@@ -180,13 +180,12 @@ def _union(asked: _Asked) -> dict[bytes, float]:
     aggregate = asked.aggregate
     for value, weight in asked.smallest_first():
         pairs = _pairs(value)
-        if weight != 1.0:
-            pairs = [(member, _number_or_zero(weight * score)) for member, score in pairs]
-        if not union:
+        if weight == 1.0 and not union:
             union.update(pairs)
             continue
         known = union.get
         for member, score in pairs:
+            score = _number_or_zero(score * weight)
             before = known(member)
             union[member] = score if before is None else aggregate(before, score)
     return union

@@ -11,15 +11,13 @@ from typing import Final, Union
 
 from twisted_resp import errors
 from twisted_resp.commands.numbers import integer
-from twisted_resp.commands.sorted_sets import pairs_reply
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import ZSET
 from twisted_resp.resp import Reply
 from twisted_resp.server.client import Client
 from twisted_resp.text.floats import parse_double
-from twisted_resp.values.score_order import Pair
-from twisted_resp.values.sorted_set import FIRST, LAST, LexBound, LexRange, ScoreRange, SortedSet
+from twisted_resp.values.sorted_set import FIRST, LAST, LexBound, LexRange, Range, ScoreRange, SortedSet
 
 __all__ = ["GROUP"]
 
@@ -161,8 +159,8 @@ class _Asked:
             low, high = high, low
         self.bounds = _bounds(way, low, high)
 
-    def of(self, value: SortedSet) -> list[Pair]:
-        """The pairs in the range."""
+    def of(self, value: SortedSet) -> Range:
+        """The range of a set."""
         bounds = self.bounds
         if isinstance(bounds, ScoreRange):
             return value.range_by_score(bounds, reverse=self.reverse, offset=self.offset, count=self.count)
@@ -172,11 +170,20 @@ class _Asked:
         return value.range_by_rank(start, stop, reverse=self.reverse)
 
     def reply(self, client: Client, key: bytes) -> Reply:
+        """The range of the set at a key, as the client sees it."""
         value = client.db.read_as(key, SortedSet)
         if value is None:
             return []
-        pairs = self.of(value)
-        return pairs_reply(client, pairs) if self.with_scores else [member for member, _ in pairs]
+        found = self.of(value)
+        members = found.members()
+        if not self.with_scores:
+            return members
+        if client.protocol == 3:
+            return list(map(list, zip(members, found.scores())))
+        flat: list[Reply] = [None] * (2 * len(members))
+        flat[::2] = members
+        flat[1::2] = found.scores()
+        return flat
 
 
 @command(
@@ -278,7 +285,7 @@ def zrangestore(client: Client, dst: bytes, src: bytes, low: bytes, high: bytes,
     asked = _Asked(low, high, options, storing=True)
     db = client.db
     value = db.read_as(src, SortedSet)
-    pairs = [] if value is None else asked.of(value)
+    pairs = [] if value is None else asked.of(value).pairs()
     if pairs:
         db.store(dst, SortedSet.of(db.keyspace.limits, pairs), b"zrangestore", ZSET)
     else:

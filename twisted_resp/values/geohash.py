@@ -31,6 +31,10 @@ MAX_LONGITUDE = 180.0
 MAX_LATITUDE = 85.05112878
 
 _STEPS = 26
+_CELLS = 1 << _STEPS
+_SIZE = float(_CELLS)
+_WIDTH = 2 * MAX_LONGITUDE
+_HEIGHT = 2 * MAX_LATITUDE
 _EARTH_RADIUS = 6372797.560856
 # From here on a radius takes in the world; half the equator in Web Mercator.
 _MERCATOR_MAX = 20037726.37
@@ -67,20 +71,26 @@ def encode(longitude: float, latitude: float) -> float:
 
 def decode(score: float) -> tuple[float, float]:
     """Return the longitude and latitude of the middle of the score's cell."""
-    area = decode_area(score)
-    longitude = (area.west + area.east) / 2
-    latitude = (area.south + area.north) / 2
-    return (
-        max(min(longitude, MAX_LONGITUDE), -MAX_LONGITUDE),
-        max(min(latitude, MAX_LATITUDE), -MAX_LATITUDE),
-    )
+    column, row = _cell_of(score)
+    # As `_area_of` has it, digit by digit: the middle between two edges.
+    longitude = (
+        -MAX_LONGITUDE + column / _SIZE * _WIDTH + (-MAX_LONGITUDE + (column + 1) / _SIZE * _WIDTH)
+    ) / 2
+    latitude = (-MAX_LATITUDE + row / _SIZE * _HEIGHT + (-MAX_LATITUDE + (row + 1) / _SIZE * _HEIGHT)) / 2
+    if column >= _CELLS or row >= _CELLS:
+        return min(longitude, MAX_LONGITUDE), min(latitude, MAX_LATITUDE)
+    return longitude, latitude
 
 
 def decode_area(score: float) -> Area:
     """Return the cell of the score. Any number will do, as any number may be in a sorted set."""
+    return _area_of(_cell_of(score), _STEPS)
+
+
+def _cell_of(score: float) -> tuple[int, int]:
     bits = int(score) & 2**64 - 1 if -inf < score < inf else 2**63
     digits = f"{bits:064b}"
-    return _area_of((int(digits[::2], 2), int(digits[1::2], 2)), _STEPS)
+    return int(digits[::2], 2), int(digits[1::2], 2)
 
 
 def standard_hash(score: float) -> bytes:

@@ -16,9 +16,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from typing import TypeVar
 
 __all__ = ["Pair", "Place", "ScoreOrder", "in_order"]
 
+T = TypeVar("T")
 Pair = tuple[bytes, float]
 Place = tuple[int, int]
 
@@ -331,18 +333,30 @@ class ScoreOrder:
 
     def between(self, start: Place, stop: Place) -> list[Pair]:
         """Return the pairs from `start` up to `stop`, that one not included."""
-        if start >= stop:
-            return []
-        chunk, position = start
-        last, end = stop
-        if chunk == last:
-            return list(zip(self._members[chunk][position:end], self._scores[chunk][position:end]))
-        found = list(zip(self._members[chunk][position:], self._scores[chunk][position:]))
-        for middle in range(chunk + 1, last):
-            found.extend(zip(self._members[middle], self._scores[middle]))
-        if end:
-            found.extend(zip(self._members[last][:end], self._scores[last][:end]))
-        return found
+        return list(zip(self.members_between(start, stop), self.scores_between(start, stop)))
+
+    def members_between(self, start: Place, stop: Place) -> list[bytes]:
+        """Return the members of the same."""
+        return _cut(self._members, start, stop)
+
+    def scores_between(self, start: Place, stop: Place) -> list[float]:
+        """Return the scores of the same."""
+        return _cut(self._scores, start, stop)
+
+
+def _cut(chunks: list[list[T]], start: Place, stop: Place) -> list[T]:
+    if start >= stop:
+        return []
+    chunk, position = start
+    last, end = stop
+    if chunk == last:
+        return chunks[chunk][position:end]
+    found = chunks[chunk][position:]
+    for middle in chunks[chunk + 1 : last]:
+        found += middle
+    if end:
+        found += chunks[last][:end]
+    return found
 
 
 def in_order(pairs: Iterable[Pair]) -> list[Pair]:

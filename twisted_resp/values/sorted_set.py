@@ -33,6 +33,7 @@ __all__ = [
     "XX",
     "LexBound",
     "LexRange",
+    "Range",
     "ScoreRange",
     "SortedSet",
 ]
@@ -95,6 +96,38 @@ class LexRange(NamedTuple):
         if high.infinity:
             return high.infinity > 0
         return member < high.member if high.exclusive else member <= high.member
+
+
+_NOTHING: tuple[Place, Place] = ((0, 0), (0, 0))
+
+
+class Range:
+    """A part of a sorted set, to be read before the set changes: whichever of members and scores is asked for."""
+
+    __slots__ = ("_order", "_reverse", "_span")
+
+    def __init__(self, order: ScoreOrder, span: tuple[Place, Place], reverse: bool) -> None:
+        self._order = order
+        self._span = span
+        self._reverse = reverse
+
+    def members(self) -> list[bytes]:
+        """Return the members."""
+        members = self._order.members_between(*self._span)
+        if self._reverse:
+            members.reverse()
+        return members
+
+    def scores(self) -> list[float]:
+        """Return the scores."""
+        scores = self._order.scores_between(*self._span)
+        if self._reverse:
+            scores.reverse()
+        return scores
+
+    def pairs(self) -> list[Pair]:
+        """Return pairs of member and score."""
+        return list(zip(self.members(), self.scores()))
 
 
 class SortedSet:
@@ -269,20 +302,17 @@ class SortedSet:
         rank = self._order.rank(self._order.place(member, score))
         return len(self._scores) - 1 - rank if reverse else rank
 
-    def range_by_rank(self, start: int, stop: int, *, reverse: bool = False) -> list[Pair]:
+    def range_by_rank(self, start: int, stop: int, *, reverse: bool = False) -> Range:
         """Return the pairs with ranks from `start` to `stop`, both included, negative ones from the end.
 
         With `reverse` both ranks and result go from the highest score down.
         """
-        if not reverse:
-            return self._order.between(*self._rank_span(start, stop))
-        pairs = self._order.between(*self._rank_span(-1 - stop, -1 - start))
-        pairs.reverse()
-        return pairs
+        span = self._rank_span(-1 - stop, -1 - start) if reverse else self._rank_span(start, stop)
+        return Range(self._order, span, reverse)
 
     def range_by_score(
         self, scores: ScoreRange, *, reverse: bool = False, offset: int = 0, count: int = -1
-    ) -> list[Pair]:
+    ) -> Range:
         """Return the pairs with scores in the range, from the highest down with `reverse`.
 
         `offset` pairs are left out, and no more than `count` returned unless that is negative.
@@ -291,7 +321,7 @@ class SortedSet:
 
     def range_by_lex(
         self, members: LexRange, *, reverse: bool = False, offset: int = 0, count: int = -1
-    ) -> list[Pair]:
+    ) -> Range:
         """Return the pairs with members in the range, where all scores are the same; options as above."""
         if offset > 0 and self._is_mixed_listpack():
             return self._limited(self._mixed_lex_span(members, reverse, offset), reverse, 0, count)
@@ -309,11 +339,11 @@ class SortedSet:
         start, stop = span
         return max(self._order.rank(stop) - self._order.rank(start), 0)
 
-    def _limited(self, span: tuple[Place, Place], reverse: bool, offset: int, count: int) -> list[Pair]:
+    def _limited(self, span: tuple[Place, Place], reverse: bool, offset: int, count: int) -> Range:
         order = self._order
         start, stop = span
         if offset < 0 or start >= stop:
-            return []
+            return Range(order, _NOTHING, reverse)
         if offset or count >= 0:
             low, high = order.rank(start), order.rank(stop)
             if reverse:
@@ -323,12 +353,9 @@ class SortedSet:
                 low += offset
                 high = min(high, low + count) if count >= 0 else high
             if low >= high:
-                return []
+                return Range(order, _NOTHING, reverse)
             start, stop = order.at_rank(low), order.at_rank(high)
-        pairs = order.between(start, stop)
-        if reverse:
-            pairs.reverse()
-        return pairs
+        return Range(order, (start, stop), reverse)
 
     def _rank_span(self, start: int, stop: int) -> tuple[Place, Place]:
         size = len(self._scores)
@@ -336,12 +363,12 @@ class SortedSet:
             start = max(start + size, 0)
         stop = stop + size + 1 if stop < 0 else min(stop + 1, size)
         if start >= stop:
-            return (0, 0), (0, 0)
+            return _NOTHING
         return self._order.at_rank(start), self._order.at_rank(stop)
 
     def _score_span(self, scores: ScoreRange) -> tuple[Place, Place]:
         if scores.is_empty():
-            return (0, 0), (0, 0)
+            return _NOTHING
         order = self._order
         return (
             order.after_score(scores.low) if scores.low_exclusive else order.before_score(scores.low),
@@ -350,7 +377,7 @@ class SortedSet:
 
     def _lex_span(self, members: LexRange, reverse: bool = False) -> tuple[Place, Place]:
         if members.is_empty():
-            return (0, 0), (0, 0)
+            return _NOTHING
         if self._is_mixed_listpack():
             return self._mixed_lex_span(members, reverse)
         order = self._order
@@ -370,10 +397,9 @@ class SortedSet:
         return self.encoding == b"listpack" and bool(self._scores) and order.first()[1] != order.last()[1]
 
     def _mixed_lex_span(self, members: LexRange, reverse: bool, offset: int = 0) -> tuple[Place, Place]:
-        nothing: tuple[Place, Place] = ((0, 0), (0, 0))
         walk = [member for member, _ in self._order]
         if members.is_empty() or not members.reaches(walk[-1]) or not members.is_below_end(walk[0]):
-            return nothing
+            return _NOTHING
         size = len(walk)
         is_in, goes_on = members.reaches, members.is_below_end
         if reverse:
@@ -381,7 +407,7 @@ class SortedSet:
             is_in, goes_on = goes_on, is_in
         start = next((place for place in range(size) if is_in(walk[place])), size)
         if start == size or not goes_on(walk[start]):
-            return nothing
+            return _NOTHING
         start = min(start + offset, size)
         stop = next((place for place in range(start, size) if not goes_on(walk[place])), size)
         if reverse:
