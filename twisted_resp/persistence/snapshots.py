@@ -3,41 +3,30 @@
 A snapshot is written beside the one that is there, brought to the disk and then put in its place, so that there is
 a whole one at any time.
 
-**In the background** a forked child writes, which has the data as they were at that moment. Forking is only for a
-process that is the server's own and has no other threads: the child would have a copy of whatever else is in the
-process, with locks that nobody will ever release. Elsewhere BGSAVE writes at once, and the service stops meanwhile.
-The child reports on a pipe how many keys it has written; the end of the pipe is the end of the child.
+**In the background** a forked child writes, which has the data as they were at that moment. Where there is no
+forking BGSAVE writes at once, and the service stops meanwhile.
 """
 
 from __future__ import annotations
 
-import gc
 import os
-import resource
-import signal
-import struct
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from typing import Any, Final
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from twisted_resp.persistence.child import Child, can_fork
 from twisted_resp.persistence.contents import load_data, write_contents
 from twisted_resp.rdb.format import RdbError
 from twisted_resp.server.saving import Saving
 from twisted_resp.server.server import Server
 
-__all__ = ["Snapshots"]
+__all__ = ["Snapshots", "sync_directory"]
 
 _log = Logger()
-_REPORT: Final = struct.Struct("<q")
-_DONE: Final = -1
 # After a failed attempt at a save point, how long (s) until the next one.
 _RETRY: Final = 5
 
@@ -47,7 +36,7 @@ class Snapshots(Saving):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._dirty_at_start = 0
         self._tried = 0
         self._timer: Any = None
@@ -95,7 +84,7 @@ class Snapshots(Saving):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            _sync_directory(self._server.directory)
+            sync_directory(self._server.directory)
         except OSError:
             with suppress(OSError):
                 os.unlink(temporary)
@@ -110,7 +99,7 @@ class Snapshots(Saving):
         :raises OSError: it could not be begun, or not written.
         """
         self._tried = int(self._server.clock.seconds())
-        if not self._can_fork():
+        if not can_fork(self._server):
             try:
                 self.save()
             except OSError:
@@ -124,21 +113,13 @@ class Snapshots(Saving):
         self.total = sum(map(len, keyspace.databases))
         self.processed = 0
         try:
-            self._child = _Child(self, self._server.clock)
+            self._child = Child(self, self._server.clock)
         except OSError as error:
             _log.warn("Can't save in background: fork: {error}", error=error)
             self.last_ok = False
             raise
         self.started = self._tried
         _log.info("Background saving started by pid {pid}", pid=self._child.pid)
-
-    def _can_fork(self) -> bool:
-        return (
-            self.may_fork
-            and hasattr(os, "fork")
-            and threading.active_count() == 1
-            and IReactorFDSet.providedBy(self._server.clock)
-        )
 
     def write_as_child(self, report: Callable[[int], None]) -> None:
         """For the child: write the snapshot, and tell how many keys were written."""
@@ -249,114 +230,10 @@ class Snapshots(Saving):
         self.stop_child()
 
 
-def _sync_directory(directory: bytes) -> None:
+def sync_directory(directory: bytes) -> None:
     """Bring to disk that a file in it was replaced."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@implementer(IReadDescriptor)
-class _Child:
-    """The forked child, and the pipe on which it reports.
-
-    :raises OSError: there can't be one.
-    """
-
-    def __init__(self, snapshots: Snapshots, reactor: Any) -> None:
-        self._snapshots = snapshots
-        self._reactor = reactor
-        self._received = b""
-        self._done = self._killed = False
-        self._reading, writing = os.pipe()
-        os.set_blocking(self._reading, False)
-        try:
-            self.pid = os.fork()
-        except OSError:
-            os.close(self._reading)
-            os.close(writing)
-            raise
-        if not self.pid:
-            self._run(writing)
-        os.close(writing)
-        reactor.addReader(self)
-
-    def _run(self, writing: int) -> None:
-        """Be the child. Nothing of the reactor may happen here; it never returns."""
-        status = 1
-        try:
-            # What else the server has open would stay open as long as the child lives.
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
-            signal.set_wakeup_fd(-1)
-            os.closerange(3, writing)
-            os.closerange(writing + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-            os.set_blocking(writing, False)
-            # Collecting would touch, and so copy, every object.
-            gc.disable()
-
-            def report(number: int) -> None:
-                with suppress(BlockingIOError):
-                    os.write(writing, _REPORT.pack(number))
-
-            self._snapshots.write_as_child(report)
-            os.set_blocking(writing, True)
-            os.write(writing, _REPORT.pack(_DONE))
-            status = 0
-        finally:
-            os._exit(status)
-
-    def kill(self) -> None:
-        """End the child at once."""
-        self._killed = True
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-
-    # -- for the reactor
-
-    def fileno(self) -> int:
-        """The pipe's descriptor."""
-        return self._reading
-
-    def logPrefix(self) -> str:
-        """What logs call it."""
-        return "snapshot"
-
-    def doRead(self) -> None:
-        """The child has reported, or ended."""
-        if not self._read():
-            self._reactor.removeReader(self)
-            self._ended()
-
-    def _read(self) -> bool:
-        """Read what there is; False at the end.
-
-        :raises BlockingIOError: there is nothing to read.
-        """
-        data = os.read(self._reading, 65536)
-        self._received += data
-        whole = len(self._received) // _REPORT.size * _REPORT.size
-        for (number,) in _REPORT.iter_unpack(self._received[:whole]):
-            if number == _DONE:
-                self._done = True
-            else:
-                self._snapshots.processed = number
-        self._received = self._received[whole:]
-        return bool(data)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """Some reactors tell the end of the pipe in this way. Or the reactor is closed while the child is at work."""
-        try:
-            while self._read():
-                pass
-        except BlockingIOError:
-            self.kill()
-        self._ended()
-
-    def _ended(self) -> None:
-        os.close(self._reading)
-        with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
-        self._snapshots.child_ended(self._done, self._killed)

@@ -1,0 +1,168 @@
+"""A forked child, which writes the data to a file as they are at the moment of the fork.
+
+Forking is only for a process that is the server's own and has no other threads: the child would have a copy of
+whatever else is in the process, with locks that nobody will ever release. The child reports on a pipe how many keys
+it has written; the end of the pipe is the end of the child.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from twisted_resp.server.server import Server
+
+__all__ = ["Child", "Work", "can_fork"]
+
+_REPORT: Final = struct.Struct("<q")
+_DONE: Final = -1
+
+
+class Work(Protocol):
+    """What a child does, and who hears of it.
+
+    :ivar processed: how many keys were written so far.
+    """
+
+    processed: int
+
+    def write_as_child(self, report: Callable[[int], None]) -> None:
+        """For the child: do it, and tell how many keys were written."""
+
+    def child_ended(self, done: bool, killed: bool) -> None:
+        """The child has written all and is ``done``, or failed; or we have ``killed`` it."""
+
+
+def can_fork(server: Server) -> bool:
+    """Whether there can be a child; else the work is done at once."""
+    return (
+        server.saving.may_fork
+        and hasattr(os, "fork")
+        and threading.active_count() == 1
+        and IReactorFDSet.providedBy(server.clock)
+    )
+
+
+@implementer(IReadDescriptor)
+class Child:
+    """The forked child, and the pipe on which it reports.
+
+    :param work: what it is to do.
+    :raises OSError: there can't be one.
+    """
+
+    def __init__(self, work: Work, reactor: Any) -> None:
+        self._work = work
+        self._reactor = reactor
+        self._received = b""
+        self._done = self._killed = False
+        self._reading, writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        try:
+            self.pid = os.fork()
+        except OSError:
+            os.close(self._reading)
+            os.close(writing)
+            raise
+        if not self.pid:
+            self._run(writing)
+        os.close(writing)
+        reactor.addReader(self)
+
+    def _run(self, writing: int) -> None:
+        """Be the child. Nothing of the reactor may happen here; it never returns."""
+        status = 1
+        try:
+            # What else the server has open would stay open as long as the child lives.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            signal.set_wakeup_fd(-1)
+            os.closerange(3, writing)
+            os.closerange(writing + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+            os.set_blocking(writing, False)
+            # Collecting would touch, and so copy, every object.
+            gc.disable()
+
+            def report(number: int) -> None:
+                with suppress(BlockingIOError):
+                    os.write(writing, _REPORT.pack(number))
+
+            self._work.write_as_child(report)
+            os.set_blocking(writing, True)
+            os.write(writing, _REPORT.pack(_DONE))
+            status = 0
+        finally:
+            os._exit(status)
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._killed = True
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        """Wait until it has ended, and tell so: nothing else happens meanwhile."""
+        os.set_blocking(self._reading, True)
+        while self._read():
+            pass
+        self._reactor.removeReader(self)
+        self._ended()
+
+    # -- for the reactor
+
+    def fileno(self) -> int:
+        """The pipe's descriptor."""
+        return self._reading
+
+    def logPrefix(self) -> str:
+        """What logs call it."""
+        return "snapshot"
+
+    def doRead(self) -> None:
+        """The child has reported, or ended."""
+        if not self._read():
+            self._reactor.removeReader(self)
+            self._ended()
+
+    def _read(self) -> bool:
+        """Read what there is; False at the end.
+
+        :raises BlockingIOError: there is nothing to read.
+        """
+        data = os.read(self._reading, 65536)
+        self._received += data
+        whole = len(self._received) // _REPORT.size * _REPORT.size
+        for (number,) in _REPORT.iter_unpack(self._received[:whole]):
+            if number == _DONE:
+                self._done = True
+            else:
+                self._work.processed = number
+        self._received = self._received[whole:]
+        return bool(data)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Some reactors tell the end of the pipe in this way. Or the reactor is closed while the child is at work."""
+        try:
+            while self._read():
+                pass
+        except BlockingIOError:
+            self.kill()
+        self._ended()
+
+    def _ended(self) -> None:
+        os.close(self._reading)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        self._work.child_ended(self._done, self._killed)
