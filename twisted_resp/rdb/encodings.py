@@ -88,9 +88,6 @@ def _packed_integer(value: int) -> bytes:
 
 def _packed_string(data: bytes) -> bytes:
     size = len(data)
-    if size < 64:
-        before, after = _SHORT[size]
-        return before + data + after
     if size < 4096:
         return bytes((0xE0 | size >> 8, size & 0xFF)) + data + _backlen(size + 2)
     return b"\xf0" + _UINT32.pack(size) + data + _backlen(size + 5)
@@ -98,25 +95,32 @@ def _packed_string(data: bytes) -> bytes:
 
 def pack_listpack(elements: Sequence[Element]) -> bytes:
     """A listpack of these elements; strings that are integers become such."""
-    parts = [b""]
+    parts: list[bytes] = []
+    append = parts.append
+    short, small, integer = _SHORT, _SMALL, canonical_integer
     for element in elements:
-        if not isinstance(element, bytes):
-            parts.append(_packed_integer(element))
-            continue
-        if element and element[-1] <= 57 and len(element) <= 20:  # ends with a digit, perhaps
-            number = canonical_integer(element)
-            if number is not None:
-                parts.append(_packed_integer(number))
+        number: int | None
+        if isinstance(element, bytes):
+            size = len(element)
+            # First what is no integer at a glance.
+            if size > 20 or not size or element[-1] > 57 or element[0] > 57:
+                if size < 64:
+                    before, after = short[size]
+                    append(before + element + after)
+                else:
+                    append(_packed_string(element))
                 continue
-        size = len(element)
-        if size < 64:
-            before, after = _SHORT[size]
-            parts.append(before + element + after)
+            number = integer(element)
+            if number is None:
+                before, after = short[size]
+                append(before + element + after)
+                continue
         else:
-            parts.append(_packed_string(element))
-    parts.append(b"\xff")
+            number = element
+        append(small[number] if 0 <= number < 128 else _packed_integer(number))
+    append(b"\xff")
     body = b"".join(parts)
-    return _HEADER.pack(len(body) + 6, min(len(elements), _UNKNOWN_COUNT)) + body
+    return _HEADER.pack(len(body) + 6, min(len(parts) - 1, _UNKNOWN_COUNT)) + body
 
 
 def unpack_listpack(data: bytes) -> list[Element]:

@@ -35,7 +35,7 @@ def plain_string(data: bytes | bytearray) -> bytes:
 def string(data: bytes | bytearray) -> bytes:
     """A string; what is an integer of 32 bits is written as such."""
     size = len(data)
-    if size <= _LONGEST and size and data[-1] <= 57:
+    if size <= _LONGEST and size and data[0] <= 57 and data[-1] <= 57:
         number = canonical_integer(bytes(data))
         if number is not None and INT32_MIN <= number <= INT32_MAX:
             if -0x80 <= number < 0x80:

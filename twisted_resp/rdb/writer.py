@@ -97,8 +97,11 @@ def _write_sorted_set(value: SortedSet) -> tuple[int, bytes]:
 
 
 def _packed_score(score: float) -> Element:
-    if -_WHOLE < score < _WHOLE and score == int(score) and (score or str(score) == "0.0"):
-        return int(score)
+    if -_WHOLE < score < _WHOLE:
+        whole = int(score)
+        # But not a zero below zero.
+        if whole == score and (whole or str(score) == "0.0"):
+            return whole
     return format_double_17g(score)
 
 
