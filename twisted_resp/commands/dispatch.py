@@ -321,7 +321,7 @@ def _show(client: Client, entry: CommandEntry, args: list[bytes]) -> None:
 def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandError | None:
     """Why the state of the server forbids this command now, in Redis' order of checks; or None."""
     attention = client.server.attention
-    if not attention & _REFUSING:
+    if not attention & _REFUSING and client.replica is None:
         return None
     flags = entry.flags if entry.refine is None else entry.refine(args)
     missing = ~flags

@@ -122,7 +122,7 @@ class Feed(Replication):
             self._listening = listening
             effects = self.server.effects
             (effects.add_listener if listening else effects.remove_listener)(self._tell)
-        if self.master is not None or self.replicas:
+        if self.master is not None:
             self.server.attention |= REPLICA
         else:
             self.server.attention &= ~REPLICA

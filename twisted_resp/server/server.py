@@ -52,9 +52,10 @@ LOADING = 1 << 1
 MONITORED = 1 << 2
 EFFECTS = 1 << 3
 BUSY = 1 << 7  # a script has taken its time
-REPLICA = 1 << 6  # this server follows another, or may have clients that follow it
+REPLICA = 1 << 6  # this server follows another
 LIMITED_MEMORY = 1 << 5  # there is a limit to what the data may take
 WITHOUT_REPLICAS = 1 << 4  # too few of them to write
+UNWRITABLE = 1 << 8  # what is written can't be brought to disk
 
 _LONGEST_DELAY = 86400.0 * 36500
 
