@@ -292,6 +292,35 @@ class TestLimits:
         assert factory.server.keyspace.databases[0].read(b"n") == b"1"
         assert slow.received() == (b"$20000\r\n" + b"v" * 20000 + b"\r\n") * 50 + b":1\r\n"
 
+    def test_but_what_it_sends_is_still_read(self, clock: Clock) -> None:
+        """Most clients read no reply of a pipeline before they have sent all of it."""
+        factory = RespFactory(clock=clock, high_water_mark=100_000)
+        slow = Connection(factory)
+        slow.send(request(b"SET", b"k", b"v" * 60000))
+        slow.received()
+        self.stop_reading(slow)
+        for _ in range(60):
+            slow.send(request(b"GET", b"k") + request(b"ECHO", b"e" * 60000))
+        assert slow.transport.producerState == "producing"
+        expected = (b"$60000\r\n" + b"v" * 60000 + b"\r\n" + b"$60000\r\n" + b"e" * 60000 + b"\r\n") * 60
+        producer: Any = slow.transport.producer
+        producer.resumeProducing()
+        assert slow.received() == expected
+
+    def test_up_to_the_query_buffer_limit(self, clock: Clock) -> None:
+        factory = RespFactory(clock=clock, high_water_mark=100_000)
+        factory.server.query_buffer_limit = 2_000_000
+        slow = Connection(factory)
+        slow.send(request(b"SET", b"k", b"v" * 60000))
+        self.stop_reading(slow)
+        slow.send(request(b"GET", b"k") * 3)
+        for _ in range(33):
+            slow.send(request(b"ECHO", b"e" * 60000))
+        assert not slow.transport.aborted
+        slow.send(request(b"ECHO", b"e" * 60000))
+        assert slow.transport.aborted
+        assert factory.server.statistics.query_buffer_limit_disconnections == 1
+
     def test_a_request_larger_than_the_query_buffer_limit(self, factory: RespFactory) -> None:
         factory.server.query_buffer_limit = 1_000_000
         greedy = Connection(factory)

@@ -50,7 +50,7 @@ from twisted_resp.text.command_line import split_arguments
 
 __all__ = ["RespFactory", "RespProtocol"]
 
-# How much a client may send while nothing is run for it, before we stop reading from it.
+# How much a client may send while it is parked, before we stop reading from it.
 _HELD_LIMIT = 1024 * 1024
 # From this size on a bulk string is sent as it is, instead of being copied together with its neighbours.
 _LARGE = 16384
@@ -183,7 +183,7 @@ class RespProtocol(LineReceiver):
         decoded = decode_burst(data, requests)
         out = self._out = []
         self._run()
-        if decoded != len(data) or self._large or not self._plain or not out:
+        if decoded != len(data) or self._large or not self._plain or not out or self._server.resumable:
             try:
                 if decoded != len(data):
                     self._take(data[decoded:])
@@ -197,8 +197,6 @@ class RespProtocol(LineReceiver):
         output.write(data)
         if output.size:
             self._check_output()
-        if self._server.resumable:
-            self._server.end_batch()
 
     def _receive_carefully(self, data: bytes) -> None:
         """Run what has arrived as one batch, whatever state the connection is in."""
@@ -223,8 +221,7 @@ class RespProtocol(LineReceiver):
             self._held.append(data)
             self._held_size += len(data)
             if self._held_size >= _HELD_LIMIT:
-                transport: Any = self.transport
-                transport.pauseProducing()
+                self._hold_more()
         elif self.line_mode:
             LineReceiver.dataReceived(self, data)
         else:
@@ -259,11 +256,7 @@ class RespProtocol(LineReceiver):
         if decoder.incomplete:
             self._incomplete_size += size
             if self._incomplete_size > self._server.query_buffer_limit:
-                self._server.statistics.query_buffer_limit_disconnections += 1
-                self.log.warn(
-                    "Closing client that reached max query buffer length: {client}", client=self.client
-                )
-                self.close(False)
+                self._drop_long_query()
 
     def lineReceived(self, line: bytes) -> None:
         """Run an inline request; at a multibulk request go back to raw mode."""
@@ -361,6 +354,8 @@ class RespProtocol(LineReceiver):
         )
 
     def _flush(self) -> None:
+        if self._server.commit is not None:
+            self._server.commit()
         out, client = self._out, self.client
         if not out or client is None:
             return
@@ -442,16 +437,42 @@ class RespProtocol(LineReceiver):
             if self._requests:
                 self._run()
             if not self.paused:
-                data, self._held, self._held_size = b"".join(self._held), [], 0
-                # With no data as well: an error or an inline request may have stopped the decoder.
-                self._take(data)
+                self._take_held()
         finally:
             self._end_batch()
         if not self._closing and self._held_size < _HELD_LIMIT:
             transport: Any = self.transport
             transport.resumeProducing()
 
+    def _take_held(self) -> None:
+        """Run what has arrived meanwhile, as far as that goes."""
+        held, self._held, self._held_size = self._held, [], 0
+        # With no data as well: an error or an inline request may have stopped the decoder.
+        for place, data in enumerate(held or (b"",)):
+            if self.paused:
+                self._held = held[place:]
+                self._held_size = sum(map(len, self._held))
+                return
+            self._take(data)
+
     # -- limits
+
+    def _hold_more(self) -> None:
+        """A client sends on while nothing is run for it: read no more, unless it reads only after it has sent all.
+
+        Most clients send the whole of a pipeline before they read the first reply. Where the replies are large, to
+        stop reading from such a client is to wait for each other for ever.
+        """
+        if not self._choked:
+            transport: Any = self.transport
+            transport.pauseProducing()
+        elif self._held_size > self._server.query_buffer_limit:
+            self._drop_long_query()
+
+    def _drop_long_query(self) -> None:
+        self._server.statistics.query_buffer_limit_disconnections += 1
+        self.log.warn("Closing client that reached max query buffer length: {client}", client=self.client)
+        self.close(False)
 
     def _check_output(self) -> None:
         """Replies wait: drop a client over its limit (``client-output-buffer-limit``), or run nothing for it."""
@@ -501,8 +522,9 @@ class RespFactory(Factory):
     :param databases: how many databases there are.
     :param password: what clients must AUTH with; empty for none.
     :param seed: for repeatable random choices.
-    :param high_water_mark: how many bytes of replies may wait for a client before nothing more is run for it. (Redis
-        has no such mark: it holds any amount in memory.)
+    :param high_water_mark: how many bytes of replies may wait for a client before nothing more is run for it. What it
+        sends is still read, up to ``client-query-buffer-limit``. (Redis has no such mark: it holds any amount of
+        replies in memory.)
     """
 
     protocol = RespProtocol  # type: ignore[assignment]
