@@ -326,3 +326,15 @@ class TestWait:
         assert client.received() == b""
         replica.send(f"REPLCONF ACK {offset} FACK {offset}")
         assert client.received() == b"*2\r\n:0\r\n:1\r\n"
+
+    def test_until_it_is_on_our_own_disk(self, node: Node, connect: Connect) -> None:
+        # What an append-only file does.
+        node.server.effects.add_listener(lambda unit: node.server.replication.count_unit())
+        node.server.configuration[b"appendonly"] = True
+        client = connect()
+        client.send("SET a 1", "SET a 2")
+        assert client.send("WAITAOF 1 0 0") == b""
+        node.server.replication.synced(1)
+        assert client.received() == b""
+        node.server.replication.synced(2)
+        assert client.received() == b"*2\r\n:1\r\n:0\r\n"

@@ -243,6 +243,11 @@ class Feed(Replication):
         replica.snapshot_size = 0
         self.acknowledgements.changed()
 
+    def synced(self, offset: int) -> None:
+        """See :meth:`Replication.synced`."""
+        super().synced(offset)
+        self.acknowledgements.changed()
+
     def forget(self, client: Client) -> None:
         """See :meth:`Replication.forget`."""
         if self.replicas.pop(client, None) is None:

@@ -147,6 +147,17 @@ class Replication:
             self.master is None and self.good_replicas() < self.server.configuration[b"min-replicas-to-write"]
         )
 
+    # -- what the append-only file tells
+
+    def count_unit(self) -> None:
+        """A unit of changes is to be written: WAITAOF counts it, though nobody follows."""
+        if not self.backlog_active and self.master is None:
+            self.offset += 1
+
+    def synced(self, offset: int) -> None:
+        """The changes up to this offset are on our own disk."""
+        self.fsynced = max(self.fsynced, offset)
+
     # -- what the server tells
 
     def forget(self, client: Client) -> None:
