@@ -286,6 +286,18 @@ class TestSavePoints:
         server.clock.pump([1] * 8)
         assert server.info("rdb_last_bgsave_status") == "ok"
 
+    def test_what_was_flushed_does_not_come_back(self, server: Server, tmp_path: Path) -> None:
+        server.call("SET", "a", 1)
+        server.call("FLUSHALL")
+        assert not server.file.exists()
+        server.call("CONFIG", "SET", "save", "1000 1")
+        server.call("SET", "a", 1)
+        server.call("SAVE")
+        server.call("FLUSHALL")
+        other = Server(tmp_path)
+        other.saving.load_if_there()
+        assert other.call("DBSIZE") == 0
+
     def test_at_the_end(self, server: Server) -> None:
         server.saving.save_at_end()
         assert not server.file.exists()

@@ -86,6 +86,7 @@ def flushall(client: Client, *mode: bytes) -> Reply:
     keyspace.flush()
     # Counts as a change even where there was nothing, so that replicas are told.
     keyspace.dirty += 1
+    client.server.saving.flushed()
     return OK
 
 

@@ -222,6 +222,13 @@ class Snapshots(Saving):
         if self.points:
             self.save()
 
+    def flushed(self) -> None:
+        """All data were deleted (FLUSHALL): where there are save points, they are not to come back."""
+        self.stop_child()
+        if self.points:
+            with suppress(OSError):  # it was logged
+                self.save()
+
     def close(self) -> None:
         """Stop looking, and end the child."""
         if self._timer is not None:

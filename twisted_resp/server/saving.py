@@ -75,6 +75,9 @@ class Saving:
         :raises ValueError: something is wrong with it.
         """
 
+    def flushed(self) -> None:
+        """All data were deleted (FLUSHALL): they are not to come back with a snapshot."""
+
     def stop_child(self) -> None:
         """End a BGSAVE that is under way; the snapshot that is there stays."""
 
