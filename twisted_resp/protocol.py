@@ -183,7 +183,7 @@ class RespProtocol(LineReceiver):
         decoded = decode_burst(data, requests)
         out = self._out = []
         self._run()
-        if decoded != len(data) or self._large or not self._plain or not out or self._server.resumable:
+        if decoded != len(data) or self._large or not self._plain or not out:
             try:
                 if decoded != len(data):
                     self._take(data[decoded:])
@@ -197,6 +197,8 @@ class RespProtocol(LineReceiver):
         output.write(data)
         if output.size:
             self._check_output()
+        if self._server.resumable:
+            self._server.end_batch()
 
     def _receive_carefully(self, data: bytes) -> None:
         """Run what has arrived as one batch, whatever state the connection is in."""
@@ -354,8 +356,6 @@ class RespProtocol(LineReceiver):
         )
 
     def _flush(self) -> None:
-        if self._server.commit is not None:
-            self._server.commit()
         out, client = self._out, self.client
         if not out or client is None:
             return
