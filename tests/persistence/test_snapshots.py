@@ -383,6 +383,22 @@ def test_a_child_that_is_killed(start: Callable[..., tuple[Any, Any]], tmp_path:
     client.close()
 
 
+def test_a_child_that_we_end(start: Callable[..., tuple[Any, Any]], tmp_path: Path) -> None:
+    process, client = start()
+    client.execute_command("DEBUG", "POPULATE", 3000)
+    client.config_set("rdb-key-save-delay", 10000)
+    client.execute_command("BGSAVE")
+    client.flushall()
+    info = client.info("persistence")
+    assert (info["rdb_bgsave_in_progress"], info["rdb_last_bgsave_status"]) == (0, "ok")
+    client.execute_command("DEBUG", "POPULATE", 3000)
+    client.execute_command("BGSAVE")
+    client.close()
+    process.terminate()
+    process.wait()
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".rdb")]
+
+
 def test_save_points_and_sigterm(start: Callable[..., tuple[Any, Any]], tmp_path: Path) -> None:
     process, client = start("--save", "3600 1")
     assert client.config_get("save") == {"save": "3600 1"}

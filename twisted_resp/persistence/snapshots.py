@@ -156,6 +156,8 @@ class Snapshots(Saving):
         """End a BGSAVE that is under way; the snapshot that is there stays."""
         if self._child is not None:
             self._child.kill()
+            # Not later: what it has begun to write is to be gone when the process ends.
+            self._child.wait()
 
     # -- loading
 
