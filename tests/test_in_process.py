@@ -105,6 +105,42 @@ def test_a_closed_client_leaves_no_trace(factory: RespFactory) -> None:
     assert factory.server.watching.keys == 0
 
 
+def test_a_client_that_closes_answers_what_waits(factory: RespFactory, clock: Clock) -> None:
+    client = factory.client()
+    waits = [client.call("BLPOP", key, 5) for key in "ab"]
+    result(factory.call("CLIENT", "PAUSE", 1000))
+    waits.append(client.call("SET", "k", "v"))
+    client.close()
+    assert [result(wait) for wait in waits] == [None, None, None]
+    clock.advance(10)
+    assert result(factory.call("EXISTS", "k")) == 0
+
+
+def test_a_call_inside_the_callback_of_another(factory: RespFactory) -> None:
+    """It runs at once, whoever it wakes is served afterwards: nothing nests."""
+    order: list[object] = []
+
+    def pass_on(reply: list[bytes]) -> None:
+        order.append(reply)
+        factory.call("RPUSH", "b", *reply).addCallback(order.append)
+        order.append("pushed")
+
+    factory.client().call("BLPOP", "a", 0).addCallback(pass_on)
+    factory.client().call("BLPOP", "b", 0).addCallback(order.append)
+    factory.call("RPUSH", "a", "x").addCallback(order.append)
+    assert order == [[b"a", b"x"], 2, "pushed", [b"b", b"a"], 1]
+
+
+def test_messages_arrive_encoded(factory: RespFactory) -> None:
+    client = factory.client()
+    messages: list[bytes] = []
+    client.client.write = messages.append
+    assert result(client.call("SUBSCRIBE", "c", "d")) == [[b"subscribe", b"c", 1], [b"subscribe", b"d", 2]]
+    assert result(factory.call("PUBLISH", "c", "m")) == 1
+    assert messages == [b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n"]
+    assert result(client.call("PING")) == b"PONG"
+
+
 def test_no_password_is_asked_for_within_the_process(clock: Clock) -> None:
     assert result(RespFactory(clock=clock, password=b"sesame").call("PING")) == b"PONG"
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from twisted_resp import RespFactory, RespProtocol
+from twisted_resp.errors import CommandError
 from twisted_resp.testing import ServerThread
 
 
@@ -19,10 +23,17 @@ class Transport(StringTransport):
     """A transport that can be full, and tells how it was closed."""
 
     aborted = False
+    no_delay = keep_alive = False
 
     def abortConnection(self) -> None:
         self.aborted = True
         self.disconnected = True
+
+    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
+        self.no_delay = enabled
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:  # noqa: N802
+        self.keep_alive = enabled
 
 
 class Connection:
@@ -136,6 +147,38 @@ class TestRequests:
         assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
         logged_failures.clear()
 
+    @pytest.mark.parametrize("reply", [object(), [b"a", object()], {b"k": [{1}]}])
+    def test_a_reply_that_can_not_be_encoded_is_an_error_too(
+        self, connection: Connection, factory: RespFactory, reply: object, logged_failures: list[Failure]
+    ) -> None:
+        factory.server.commands[b"PING"].handler = lambda client: reply
+        answer = connection.send(request(b"ECHO", b"1") + request(b"PING") + request(b"ECHO", b"2"))
+        assert answer == (
+            b"$1\r\n1\r\n-ERR internal error in 'ping'; the server's log has the details\r\n$1\r\n2\r\n"
+        )
+        assert [failure.type for failure in logged_failures] == [TypeError]
+        logged_failures.clear()
+
+    def test_a_long_stream_of_lines_is_taken_in_linear_time(self, factory: RespFactory) -> None:
+        """Twisted's LineReceiver copies what is left for each line: it must never have much of it."""
+        waiting, other = Connection(factory), Connection(factory)
+        waiting.send(b"BLPOP l 0\r\n")
+        lines = b"PING\r\n" + request(b"PING")
+        for _ in range(50):
+            waiting.send(lines * 1000)
+        most = 0
+        take = waiting.protocol.lineReceived
+
+        def line_received(line: bytes) -> None:
+            nonlocal most
+            most = max(most, len(waiting.protocol._buffer))
+            take(line)
+
+        waiting.protocol.lineReceived = line_received
+        other.send(b"RPUSH l x\r\n")
+        assert waiting.received() == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n" + b"+PONG\r\n" * 100_000
+        assert most <= 4096
+
     def test_quit_answers_and_ends_the_connection(self, connection: Connection) -> None:
         assert connection.send(request(b"QUIT") + request(b"SET", b"a", b"b")) == b"+OK\r\n"
         assert connection.transport.disconnecting
@@ -200,6 +243,63 @@ class TestParking:
         assert next_in_line.received() == b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n"
         assert gone.received() == b""
 
+    def test_a_handler_whose_deferred_fails(
+        self, factory: RespFactory, logged_failures: list[Failure]
+    ) -> None:
+        connection = Connection(factory)
+        waits: list[Deferred[object]] = []
+
+        def wait(client: object) -> Deferred[object]:
+            waits.append(Deferred())
+            return waits[-1]
+
+        factory.server.commands[b"PING"].handler = wait
+        assert connection.send(request(b"PING") * 2 + request(b"ECHO", b"x")) == b""
+        factory.server.run_timer(lambda: waits[0].errback(CommandError(b"ERR no luck")))
+        assert connection.received() == b"-ERR no luck\r\n"
+        factory.server.run_timer(lambda: waits[1].errback(ZeroDivisionError()))
+        assert connection.received() == (
+            b"-ERR internal error in 'ping'; the server's log has the details\r\n$1\r\nx\r\n"
+        )
+        assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
+        logged_failures.clear()
+
+    def test_one_that_can_not_go_on_does_not_harm_whose_batch_it_is(
+        self, factory: RespFactory, logged_failures: list[Failure]
+    ) -> None:
+        broken, fine, other = Connection(factory), Connection(factory), Connection(factory)
+        for connection in (broken, fine):
+            connection.send(request(b"BLPOP", b"l", b"0") + request(b"PING"))
+        broken.protocol._run = lambda: 1 // 0
+        assert other.send(request(b"RPUSH", b"l", b"x", b"y")) == b":2\r\n"
+        assert fine.received() == b"*2\r\n$1\r\nl\r\n$1\r\ny\r\n+PONG\r\n"
+        assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
+        logged_failures.clear()
+
+    def test_a_command_that_a_pause_holds_back_may_end_the_connection(
+        self, factory: RespFactory, clock: Clock
+    ) -> None:
+        connection, other = Connection(factory), Connection(factory)
+        other.send(request(b"CLIENT", b"PAUSE", b"1000"))
+        happened: list[object] = []
+        connection.transport.write = happened.append
+        connection.transport.loseConnection = lambda: happened.append("lost")
+        connection.send(request(b"QUIT") + request(b"PING"))
+        clock.advance(1)
+        assert happened == [b"+OK\r\n", "lost"]
+
+    def test_who_is_disconnected_after_a_pause_runs_nothing_more(
+        self, factory: RespFactory, clock: Clock
+    ) -> None:
+        killer, victim, other = Connection(factory), Connection(factory), Connection(factory)
+        other.send(request(b"CLIENT", b"PAUSE", b"1000"))
+        killer.send(request(b"CLIENT", b"KILL", b"ID", b"%d" % victim.protocol.client.id))
+        victim.send(request(b"SET", b"k", b"v"))
+        clock.advance(1)
+        assert killer.received() == b":1\r\n"
+        assert victim.received() == b""
+        assert factory.server.keyspace.databases[0].values == {}
+
     def test_two_that_wake_each_other(self, factory: RespFactory) -> None:
         ping, pong, other = Connection(factory), Connection(factory), Connection(factory)
         ping.send((request(b"BLPOP", b"a", b"0") + request(b"RPUSH", b"b", b"x")) * 3)
@@ -225,6 +325,15 @@ class TestPush:
         connection = Connection(factory)
         connection.send(request(b"HELLO", b"3") + request(b"SUBSCRIBE", b"c"))
         assert connection.send(request(b"PUBLISH", b"c", b"m") + request(b"PING")) == (
+            b":1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n+PONG\r\n"
+        )
+
+    def test_a_message_that_a_callback_causes_comes_after_the_reply_too(self, factory: RespFactory) -> None:
+        connection = Connection(factory)
+        connection.send(request(b"HELLO", b"3") + request(b"SUBSCRIBE", b"c"))
+        job = factory.call("BLPOP", "l", 0)
+        job.addCallback(lambda _: factory.call("PUBLISH", "c", "m"))
+        assert connection.send(request(b"RPUSH", b"l", b"x") + request(b"PING")) == (
             b":1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n+PONG\r\n"
         )
 
@@ -263,6 +372,26 @@ class TestLimits:
         assert not slow.transport.aborted
         clock.advance(2)
         assert slow.transport.aborted
+
+    def test_the_time_over_the_soft_limit_counts_from_the_last_time_that_it_was_passed(
+        self, factory: RespFactory, clock: Clock
+    ) -> None:
+        factory.server.output_limits["pubsub"] = (0, 10_000, 60)
+        slow, publisher = Connection(factory), Connection(factory)
+        slow.send(request(b"SUBSCRIBE", b"c"))
+        producer: Any = slow.transport.producer
+        message = request(b"PUBLISH", b"c", b"m" * 20000)
+        self.stop_reading(slow)
+        publisher.send(message)
+        clock.advance(50)
+        producer.resumeProducing()
+        self.stop_reading(slow)
+        publisher.send(message)
+        clock.advance(50)
+        assert not slow.transport.aborted
+        clock.advance(11)
+        assert slow.transport.aborted
+        assert clock.getDelayedCalls() == []
 
     def test_a_client_that_reads_again_in_time_stays(self, factory: RespFactory, clock: Clock) -> None:
         factory.server.output_limits["pubsub"] = (0, 10_000, 60)
@@ -352,6 +481,52 @@ class TestFactory:
         assert parked.transport.disconnecting
         assert factory.server.clients == {}
         assert clock.getDelayedCalls() == []
+
+    def test_stopping_twice_and_after_quit(self, factory: RespFactory) -> None:
+        connection = Connection(factory)
+        connection.send(request(b"QUIT"))
+        factory.stopFactory()
+        factory.stopFactory()
+        assert connection.transport.disconnecting
+
+    def test_calls_that_wait_are_answered_when_the_factory_stops(
+        self, factory: RespFactory, clock: Clock
+    ) -> None:
+        answers: list[object] = []
+        factory.call("BLPOP", "l", 5).addBoth(answers.append)
+        factory.call("CLIENT", "PAUSE", 5000)
+        factory.call("SET", "k", "v").addBoth(answers.append)
+        factory.stopFactory()
+        assert sorted(map(repr, answers)) == ["None", "b'OK'"]
+        assert clock.getDelayedCalls() == []
+
+    def test_keys_expire_again_after_a_second_start(self, factory: RespFactory, clock: Clock) -> None:
+        factory.startFactory()
+        factory.call("SET", "k", "v", "PX", 100)
+        factory.stopFactory()
+        assert clock.getDelayedCalls() == []
+        factory.startFactory()
+        clock.advance(0.1)
+        assert factory.server.keyspace.databases[0].values == {}
+
+    def test_a_connection_that_is_gone_leaves_nothing_to_the_garbage_collector(
+        self, factory: RespFactory
+    ) -> None:
+        connection = Connection(factory)
+        connection.send(request(b"SUBSCRIBE", b"c") + request(b"PING") + b"*1\r\n$100\r\n...")
+        references = [weakref.ref(connection.protocol), weakref.ref(connection.protocol.client)]
+        connection.protocol.connectionLost()
+        connection.protocol.transport = connection.transport.producer = None
+        gc.disable()
+        try:
+            del connection
+            assert [reference() for reference in references] == [None, None]
+        finally:
+            gc.enable()
+
+    def test_tcp_connections_are_tuned(self, connection: Connection) -> None:
+        assert connection.transport.no_delay
+        assert connection.transport.keep_alive
 
     def test_the_data_outlive_the_port(self, factory: RespFactory) -> None:
         Connection(factory).send(request(b"SET", b"k", b"v"))

@@ -64,8 +64,14 @@ class InProcessClient:
         return reply
 
     def close(self) -> None:
-        """Forget the client: its subscriptions, its transaction, what it waits for."""
-        self.client.disconnected()
+        """Forget the client: its subscriptions, its transaction. Calls that wait are answered as if time were up."""
+        client, server = self.client, self._server
+        while client.parked is not None:
+            server.waiting.finish(client.parked, client.parked.on_timeout)
+        postponed = [gate for gate, owner in server.postponed.items() if owner is client]
+        client.disconnected()
+        for gate in postponed:
+            gate.callback(None)
 
 
 def as_argument(value: object) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.base import ReactorBase
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 
 from twisted_resp.commands import load_all
 from twisted_resp.commands.dispatch import STATES, install
-from twisted_resp.errors import MAX_CLIENTS
+from twisted_resp.errors import MAX_CLIENTS, CommandError, internal_error
 from twisted_resp.in_process import InProcessClient
 from twisted_resp.output import Output, output_for
 from twisted_resp.persistence import install as install_persistence
@@ -54,6 +54,8 @@ __all__ = ["RespFactory", "RespProtocol"]
 _HELD_LIMIT = 1024 * 1024
 # From this size on a bulk string is sent as it is, instead of being copied together with its neighbours.
 _LARGE = 16384
+# Lines are taken from so much at a time: LineReceiver copies what is left for each of them.
+_LINES = 4096
 # A batch with more pieces than this is sent before it is over.
 _MANY_PIECES = 32768
 
@@ -105,6 +107,8 @@ class RespProtocol(LineReceiver):
             return
         server.keyspace.tick()
         peer, local = transport.getPeer(), transport.getHost()
+        if isinstance(local, (IPv4Address, IPv6Address)):
+            _tune(transport)
         if not server.port and isinstance(local, (IPv4Address, IPv6Address)):
             server.port = local.port
         client = self.client = Client(
@@ -130,9 +134,7 @@ class RespProtocol(LineReceiver):
         """Forget the client; what its commands waited for is dropped."""
         self._stop_running()
         self._output.lost()
-        if self._soft_limit_call is not None:
-            self._soft_limit_call.cancel()
-            self._soft_limit_call = None
+        self._forget_soft_limit()
         if self.client is not None:
             self.client.disconnected()
 
@@ -149,9 +151,9 @@ class RespProtocol(LineReceiver):
             if self.client is not None:
                 self.client.disconnected()
             self._output.abort()
-        elif self._out is None:
+        elif self._out is None and not (self.client is not None and self.client.runs_apart):
             self._output.close()
-        # else: at the end of the batch that runs now
+        # else: at the end of the batch that runs now, or after the reply that is under way
 
     def hold(self, held: bool) -> None:
         """Read nothing for a while, or go on reading."""
@@ -165,7 +167,7 @@ class RespProtocol(LineReceiver):
         self._closing = True
         self._plain = False
         self._requests.clear()  # a loop over them ends with that
-        self._held = []
+        self._held, self._held_size = [], 0
         self._waiting = None
 
     # -- what arrives
@@ -220,14 +222,32 @@ class RespProtocol(LineReceiver):
         if self._closing:
             return
         if self.paused:
-            self._held.append(data)
-            self._held_size += len(data)
-            if self._held_size >= _HELD_LIMIT:
-                self._hold_more()
+            self._hold(data)
         elif self.line_mode:
-            LineReceiver.dataReceived(self, data)
+            self._take_lines(data)
         else:
             self.rawDataReceived(data)
+
+    def _take_lines(self, data: bytes) -> None:
+        """Run inline requests, and multibulk ones between them."""
+        for start in range(0, len(data) or 1, _LINES):
+            if self._closing:
+                return
+            if self.paused:
+                self._hold(data[start:])
+                return
+            part = data[start : start + _LINES]
+            if self.line_mode:
+                LineReceiver.dataReceived(self, part)
+            else:
+                self.rawDataReceived(part)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what arrives while nothing is run; read no more of it if that is much."""
+        self._held.append(data)
+        self._held_size += len(data)
+        if self._held_size >= _HELD_LIMIT:
+            self._hold_more()
 
     def rawDataReceived(self, data: bytes) -> None:
         """Decode multibulk requests and run them."""
@@ -248,7 +268,7 @@ class RespProtocol(LineReceiver):
                 return
             if decoder.inline:
                 self.line_mode = 1
-                LineReceiver.dataReceived(self, decoder.take_rest())
+                self._take_lines(decoder.take_rest())
                 return
             if decoder.authenticated or not decoded:
                 break
@@ -336,7 +356,15 @@ class RespProtocol(LineReceiver):
                 return
         if type(reply) is bytes and len(reply) >= _LARGE:
             self._large = True
-        encode_into(self._out, reply, client.protocol)
+        out = self._out
+        length = len(out)
+        try:
+            encode_into(out, reply, client.protocol)
+        except Exception:
+            # What a handler should not return. Half a reply would end the conversation.
+            self.log.failure("{client} can't be sent the reply to its command", client=client)
+            del out[length:]
+            encode_into(out, internal_error(client.last_command), client.protocol)
 
     def _end_batch(self) -> None:
         """Send the replies of the batch, then let others go on whom it has woken."""
@@ -412,11 +440,15 @@ class RespProtocol(LineReceiver):
         self._server.resume(self._go_on)
 
     def _not_served(self, failure: Failure) -> None:
-        self._waiting = None
-        if failure.check(CancelledError) is None:
-            self.log.failure("a waiting command failed", failure)
+        # No handler should let its Deferred fail. Who waits for a reply is to get one all the same.
+        error = failure.value
+        if not isinstance(error, CommandError):
+            self.log.failure("{client} waited for a command that failed", failure, client=self.client)
+            error = internal_error(self.client.last_command if self.client is not None else b"")
+        self._served(error)
 
     def _output_drained(self) -> None:
+        self._forget_soft_limit()
         if self._choked:
             self._choked = False
             self._keyspace.tick()
@@ -450,7 +482,7 @@ class RespProtocol(LineReceiver):
         # With no data as well: an error or an inline request may have stopped the decoder.
         for place, data in enumerate(held or (b"",)):
             if self.paused:
-                self._held = held[place:]
+                self._held += held[place:]
                 self._held_size = sum(map(len, self._held))
                 return
             self._take(data)
@@ -483,7 +515,9 @@ class RespProtocol(LineReceiver):
         size = self._output.size
         if hard and size >= hard:
             self._drop_slow_reader()
-        elif soft and size >= soft and self._soft_limit_call is None:
+        elif not soft or size < soft:
+            self._forget_soft_limit()
+        elif self._soft_limit_call is None:
             self._soft_limit_call = server.clock.callLater(seconds, self._soft_limit_passed)
         if size > self.factory.high_water_mark and not self._closing:
             self._choked = True
@@ -498,6 +532,11 @@ class RespProtocol(LineReceiver):
         _, soft, _ = self._server.output_limit(client)
         if soft and self._output.size >= soft:
             self._drop_slow_reader()
+
+    def _forget_soft_limit(self) -> None:
+        if self._soft_limit_call is not None:
+            self._soft_limit_call.cancel()
+            self._soft_limit_call = None
 
     def _drop_slow_reader(self) -> None:
         self._server.statistics.output_buffer_limit_disconnections += 1
@@ -554,6 +593,10 @@ class RespFactory(Factory):
         self.high_water_mark = high_water_mark
         self._own_client: InProcessClient | None = None
 
+    def startFactory(self) -> None:
+        """The first port is open. What is left from before it was closed expires from now on."""
+        self.server.keyspace.expiry_timer.reschedule()
+
     def stopFactory(self) -> None:
         """The last port is closed: disconnect clients and cancel timers. The data stay."""
         self.server.close()
@@ -598,6 +641,17 @@ def _reentrant(reactor: Any) -> Any:
     """A reactor that can look at its sockets while it serves one of them; None for others (asyncio's, say)."""
     look = getattr(type(reactor), "doIteration", None)
     return None if look is None or look is ReactorBase.doIteration else reactor
+
+
+def _tune(transport: Any) -> None:
+    """Set the options of a TCP connection as Redis does."""
+    try:
+        # Else a second message to a subscriber waits until the first is acknowledged, which may take 40 ms.
+        transport.setTcpNoDelay(True)
+        # A peer that is gone without a word is found out in the end.
+        transport.setTcpKeepAlive(True)
+    except (AttributeError, OSError):
+        pass  # a test transport; or the peer has hung up already
 
 
 def _descriptor(transport: Any) -> int:

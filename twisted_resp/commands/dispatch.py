@@ -370,7 +370,12 @@ def _postponed(client: Client, entry: CommandEntry, args: list[bytes]) -> Deferr
     client.last_command = entry.full_name
     gate: Deferred[None] = Deferred()
     server.postponed[gate] = client
-    return gate.addCallback(lambda _: client.run_apart(lambda: client.execute(client, args)))
+
+    def go_on(_: None) -> Reply:
+        # One that was let go before it may have disconnected it.
+        return NO_REPLY if client.closing else client.run_apart(lambda: client.execute(client, args))
+
+    return gate.addCallback(go_on)
 
 
 def _when_served(

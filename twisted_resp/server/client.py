@@ -183,6 +183,11 @@ class Client:
             self.choose_state()
             self.write(b"".join(kept))
 
+    @property
+    def runs_apart(self) -> bool:
+        """Whether a command of this client runs outside of its batch just now."""
+        return self.deliver == self.keep
+
     def run_apart(self, action: Callable[[], Reply]) -> Reply:
         """Run a command of this client outside of its batch: what is pushed meanwhile follows the reply."""
         deliver, self.deliver = self.deliver, self.keep
@@ -254,3 +259,7 @@ class Client:
         """The connection is gone: forget what was registered for it."""
         self.closing = True
         self.server.forget(self)
+        # The connection knows its client. If that knew the connection too, both would wait for the garbage collector.
+        self.write = self.deliver = _no_write
+        self.close = _no_close
+        self.query_size = self.output_size = int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from hmac import compare_digest
@@ -12,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from twisted_resp.keyspace.keyspace import Keyspace
 from twisted_resp.resp import Reply
@@ -56,6 +58,8 @@ REPLICA = 1 << 6  # this server follows another
 LIMITED_MEMORY = 1 << 5  # there is a limit to what the data may take
 WITHOUT_REPLICAS = 1 << 4  # too few of them to write
 UNWRITABLE = 1 << 8  # what is written can't be brought to disk
+
+_log = Logger()
 
 _LONGEST_DELAY = 86400.0 * 36500
 
@@ -145,7 +149,7 @@ class Server:
         #: Whether SHUTDOWN has been heard: a script that runs now ends.
         self.ending = False
         #: Connections that may go on at the end of the batch that runs now.
-        self.resumable: list[Callable[[], None]] = []
+        self.resumable: deque[Callable[[], None]] = deque()
         self._settling = False
         self._resuming = False
         self._last_client_id = 0
@@ -275,12 +279,17 @@ class Server:
 
         They run commands themselves; what those wake up is appended to the same list, so nothing nests.
         """
-        if self._resuming or not self.resumable:
+        # Not while waiters are served: a callback of theirs that calls commands is no batch of its own.
+        if self._resuming or self._settling:
             return
         self._resuming = True
         try:
             while self.resumable:
-                self.resumable.pop(0)()
+                try:
+                    self.resumable.popleft()()
+                except Exception:
+                    # The connection whose batch it was must not pay for another one's trouble.
+                    _log.failure("A connection can't go on")
         finally:
             self._resuming = False
 
@@ -340,12 +349,17 @@ class Server:
     # -- the end
 
     def close(self) -> None:
-        """Disconnect every client and cancel every timer; the data stay."""
+        """Disconnect every client and cancel every timer; the data stay.
+
+        Calls within the process that wait are answered: with None, or, where a pause held them back, by running them.
+        """
         for client in list(self.clients.values()):
             # Only a client that does not read what it was sent is cut off.
             client.close(client.output_size() == 0)
             client.disconnected()
         self.unpause()
+        self.settle()
+        self.end_batch()
         self.replication.close()
         self.saving.close()
         self.waiting.end_all(None)

@@ -190,9 +190,8 @@ class WaitingRoom:
 
     def end_all(self, reply: Reply) -> None:
         """End every wait with one reply."""
-        for client in list(self._server.clients.values()):
-            while client.parked is not None:
-                self.finish(client.parked, reply)
+        for parked in [parked for waiters in self._waiters.values() for parked in waiters]:
+            self.finish(parked, reply)
 
     def _timed_out(self, parked: Parked) -> None:
         self._server.run_timer(lambda: self.finish(parked, parked.on_timeout))
