@@ -236,13 +236,17 @@ class TestReplicas:
         assert b" flags=S " in node.call("CLIENT", "LIST", "TYPE", "replica")
         assert node.info("clients")["connected_clients"] == "0"
 
-    def test_they_do_not_touch_keys(self, node: Node, connect: Connect) -> None:
+    @pytest.mark.parametrize("request_", ["PING", "SET a 1", "GET a", "PUBLISH c m", "BLPOP l 0", "MULTI"])
+    def test_they_are_not_to_be_answered(self, node: Node, connect: Connect, request_: str) -> None:
         replica = connect()
         replica.follow()
-        for request in ("GET a", "SET a 1", "PUBLISH c m"):
-            assert replica.send(request) == b"-ERR Replica can't interact with the keyspace\r\n"
-        assert replica.send("PING") == b"+PONG\r\n"
-        assert replica.send("SYNC", "PSYNC ? -1") == b""
+        assert replica.send("REPLCONF ACK 1", "SYNC", "PSYNC ? -1") == b""
+        assert node.info()["connected_slaves"] == "1"
+        assert replica.send(request_) == b""
+        assert replica.transport.disconnected or replica.transport.disconnecting
+        assert node.info()["connected_slaves"] == "0"
+        assert node.call("EXISTS", "a") == 0
+        assert node.server.blocked_clients == 0
 
     def test_one_that_is_silent_for_long(self, node: Node, connect: Connect) -> None:
         silent, speaking, old = connect(), connect(), connect()

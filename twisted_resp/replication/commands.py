@@ -5,6 +5,8 @@ https://redis.io/docs/latest/commands/psync/ and its neighbours
 
 from __future__ import annotations
 
+from twisted.logger import Logger
+
 from twisted_resp import errors
 from twisted_resp.commands.numbers import integer, timeout_in_milliseconds
 from twisted_resp.commands.table import (
@@ -35,6 +37,7 @@ GROUP = "server"
 
 _SYNC = NO_ASYNC_LOADING | ADMIN | NO_MULTI | NOSCRIPT
 _LONGEST_HOST = 255
+_log = Logger()
 
 
 def _feed(client: Client) -> Feed:
@@ -70,7 +73,10 @@ def psync(client: Client, replicationid: bytes, offset: bytes, *options: bytes) 
             raise CommandError(b"ERR PSYNC FAILOVER replid must match my replid.")
         stop_following(feed)
     _check_ready(client)
-    wanted = integer(offset)
+    wanted = parse_integer(offset)
+    if wanted is None:
+        _log.warn("Replica {client} asks for synchronization but with a wrong offset", client=client)
+        raise CommandError(errors.NOT_AN_INTEGER)
     if not feed.go_on(client, replicationid, wanted):
         if not replicationid.startswith(b"?"):
             feed.refused_partial_syncs += 1

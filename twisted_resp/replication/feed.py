@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from twisted_resp.errors import CommandError
 from twisted_resp.replication.acknowledgements import Acknowledgements
 from twisted_resp.replication.encoding import encode_command
 from twisted_resp.replication.snapshots import empty_snapshot, snapshot
+from twisted_resp.resp import NO_REPLY, Reply
 from twisted_resp.server.client import Client
 from twisted_resp.server.replication import NO_ID, Replica, Replication, new_id
 from twisted_resp.server.server import REPLICA, Server
@@ -226,6 +228,7 @@ class Feed(Replication):
 
     def _attach(self, replica: Replica) -> None:
         replica.attached = True
+        replica.client.execute = _following
         replica.heard_of = self.server.now_ms
         self.replicas[replica.client] = replica
         self.make_backlog()
@@ -312,3 +315,25 @@ class Feed(Replication):
         self.attend()
         _log.info("Replication backlog freed after {seconds} seconds without connected replicas.",
                   seconds=self.server.configuration[b"repl-backlog-ttl"])  # fmt: skip
+
+
+def _following(client: Client, args: list[bytes]) -> Reply:
+    """Run a request of a replica: a way in of its own. A reply would be taken for a part of the stream."""
+    reply = client.server.states.normal(client, args)
+    if reply is NO_REPLY:
+        return reply
+    name = client.last_command.decode("utf-8", "backslashreplace")
+    if isinstance(reply, CommandError):
+        _log.error(
+            "== CRITICAL == This master is sending an error to its replica: '-{error}' after processing the "
+            "command '{command}'",
+            error=reply.message.decode("utf-8", "backslashreplace"),
+            command=name,
+        )
+    _log.warn(
+        "Replica generated a reply to command '{command}', disconnecting it: {client}",
+        command=name,
+        client=client,
+    )
+    client.close(False)
+    return NO_REPLY

@@ -38,6 +38,13 @@ _log = Logger()
 _PAUSE: Final = 1
 # What a master may answer to PING before we have logged in.
 _NOT_LOGGED_IN: Final = (b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted")
+# Operators know these words, and look for them in logs.
+_TIMEOUTS: Final = {
+    b"handshake": "Timeout connecting to the MASTER...",
+    b"sync": "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' "
+    "parameter in redis.conf to a larger value.",
+    b"connected": "MASTER timeout: no data nor PING received...",
+}
 _FORCED_OUT: Final = (
     b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 )
@@ -139,7 +146,7 @@ class Link:
             self._protocol is not None
             and now - master.heard_of > 1000 * self.server.configuration[b"repl-timeout"]
         ):
-            _log.warn("MASTER timeout: no data nor PING received...")
+            _log.warn(_TIMEOUTS[master.state])
             self.drop()
         else:
             self.acknowledge()
