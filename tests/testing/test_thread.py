@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 
 from twisted_resp.errors import CommandError
@@ -103,6 +104,45 @@ def test_shutdown_from_a_client_ends_it() -> None:
         client.sendall(b"SHUTDOWN NOSAVE\r\n")
         assert client.recv(100) == b""
     server.stop()
+
+
+def test_one_that_was_shut_down_starts_again() -> None:
+    with ServerThread() as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+            client.sendall(b"SHUTDOWN NOSAVE\r\n")
+            assert client.recv(100) == b""
+        server.start()
+        assert ping(server.port) == b"+PONG\r\n"
+
+
+def test_a_call_that_waits_when_the_server_stops_is_answered() -> None:
+    server = ServerThread()
+    server.start()
+    outcomes: list[object] = []
+
+    def wait(*call: object) -> None:
+        try:
+            outcomes.append(server.run(*call) if callable(call[0]) else server.call(*call))
+        except RuntimeError as error:
+            outcomes.append(str(error))
+
+    threads = [
+        threading.Thread(target=wait, args=("BLPOP", "l", 0)),
+        threading.Thread(target=wait, args=(Deferred[None],)),
+    ]
+    for thread in threads:
+        thread.start()
+    while server.call("INFO", "clients").count(b"blocked_clients:1") < 1 or len(server._outcomes) < 2:
+        pass
+    server.stop()
+    for thread in threads:
+        thread.join(5)
+    assert sorted(map(str, outcomes)) == ["None", "the server was stopped"]
+
+
+def test_its_own_thread_can_not_wait_for_itself() -> None:
+    with ServerThread() as server, pytest.raises(RuntimeError, match="own thread"):
+        server.run(lambda: server.call("PING"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc, which Linux has")

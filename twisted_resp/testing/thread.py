@@ -38,11 +38,13 @@ class ServerThread:
         self.host = host
         self._asked_port = port
         self._settings = settings
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # one start or stop at a time
+        self._ending = threading.Lock()  # no call is begun that nobody would answer
         self._thread: threading.Thread | None = None
         self._reactor: Any = None
         self._listening: IListeningPort | None = None
         self._factory: RespFactory | None = None
+        self._outcomes: set[Future[Any]] = set()  # of calls that are under way
 
     def __enter__(self) -> ServerThread:
         self.start()
@@ -88,11 +90,14 @@ class ServerThread:
     def start(self) -> None:
         """Start, and return once it listens. Starting a server that runs does nothing.
 
+        One that a client has shut down starts again.
+
         :raises twisted.internet.error.CannotListenError: the port is taken.
         """
         with self._lock:
-            if self._thread is not None:
+            if self.running:
                 return
+            self.stop()
             ready: Future[None] = Future()
             thread = threading.Thread(target=self._main, args=(ready,), name="twisted-resp", daemon=True)
             thread.start()
@@ -118,19 +123,28 @@ class ServerThread:
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function in the server's thread and answer what it answers, waiting for a Deferred.
 
-        :raises RuntimeError: it is not running.
+        :raises RuntimeError: it is not running, or was stopped meanwhile; or this is its own thread.
         """
-        if self._thread is None:
-            raise RuntimeError("the server is not running")
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("the server's own thread can't wait for itself")
         outcome: Future[Any] = Future()
 
+        def succeed(result: Any) -> None:
+            self._outcomes.discard(outcome)
+            outcome.set_result(result)
+
         def fail(failure: Failure) -> None:
+            self._outcomes.discard(outcome)
             outcome.set_exception(failure.value)
 
         def call() -> None:
-            maybeDeferred(function, *args, **kwargs).addCallbacks(outcome.set_result, fail)
+            maybeDeferred(function, *args, **kwargs).addCallbacks(succeed, fail)
 
-        self._reactor.callFromThread(call)
+        with self._ending:
+            if not self.running:
+                raise RuntimeError("the server is not running")
+            self._outcomes.add(outcome)
+            self._reactor.callFromThread(call)
         return outcome.result()
 
     def call(self, *args: object) -> Any:
@@ -158,7 +172,11 @@ class ServerThread:
         try:
             reactor.run(installSignalHandlers=False)
         finally:
-            self._listening = self._factory = None
+            with self._ending:
+                self._listening = self._factory = None
+                outcomes, self._outcomes = self._outcomes, set()
+            for outcome in outcomes:
+                outcome.set_exception(RuntimeError("the server was stopped"))
             _close_reactor(reactor)
 
     def _shut_down(self) -> None:
