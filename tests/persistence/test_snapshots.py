@@ -147,11 +147,13 @@ class TestSave:
             assert other.call("OBJECT", question, "key") == answer
 
     def test_functions_are_kept(self, server: Server, tmp_path: Path) -> None:
-        server.saving.functions.append(b"#!lua name=kept")
+        source = b"#!lua name=kept\nredis.register_function('f', function() return 'hello' end)"
+        assert server.call("FUNCTION", "LOAD", source) == b"kept"
         server.call("SAVE")
         other = Server(tmp_path)
         other.saving.load_if_there()
-        assert other.saving.functions == [b"#!lua name=kept"]
+        assert other.call("FCALL", "f", 0) == b"hello"
+        assert other.saving.functions == [source]
 
 
 class TestLoad:

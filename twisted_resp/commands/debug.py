@@ -156,7 +156,7 @@ def _length_of_length(length: int) -> int:
 
 def _object(client: Client, key: bytes) -> Reply:
     database = client.db
-    value = database.peek(key)
+    value = database.values.get(key)  # one that has expired too, as long as it is there
     if value is None:
         raise CommandError(errors.NO_SUCH_KEY)
     keyspace = client.server.keyspace

@@ -122,6 +122,7 @@ def _reload(client: Client, *options: bytes) -> Reply:
             raise CommandError(_FAILED) from None
     if b"noflush" not in words:
         keyspace.flush()
+        client.server.scripting.flush_libraries()
     try:
         snapshots.load(b"merge" in words)
     except (OSError, RdbError) as error:

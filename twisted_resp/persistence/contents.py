@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from twisted_resp.errors import CommandError
 from twisted_resp.keyspace import lfu
 from twisted_resp.rdb.cursor import Data
 from twisted_resp.rdb.file_reader import FileReader
@@ -52,7 +53,7 @@ def write_contents(
         (b"aof-base", b"0"),
     ):
         writer.aux(name, value)
-    for code in server.saving.functions:
+    for code in server.scripting.sources():
         writer.function(code)
     policy = configuration[b"maxmemory-policy"]
     with_idle, with_frequency = policy.endswith(b"-lru"), policy.endswith(b"-lfu")
@@ -120,5 +121,8 @@ def load_data(server: Server, data: Data, replace: bool = False) -> int:
         _log.warn("Data of the module {name} were left out.", name=name.decode("ascii", "replace"))
     saving = server.saving
     saving.loaded, saving.expired = loaded, expired
-    saving.functions += [code for code in reader.functions if code not in saving.functions]
+    try:
+        server.scripting.load_sources(reader.functions, replace)
+    except CommandError as error:
+        raise RdbError(f"a library of functions can't be loaded: {error}") from None
     return reader.end

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twisted_resp.rdb.cursor import Cursor
-from twisted_resp.rdb.format import NEWEST
+from twisted_resp.rdb.format import COMPATIBLE, FUNCTION_2, FUNCTION_PRE_GA, NEWEST, RdbError
 from twisted_resp.rdb.reader import read_value
+from twisted_resp.rdb.strings import plain_string
 from twisted_resp.rdb.writer import needed_version, write_value
 from twisted_resp.text.crc import crc64
 from twisted_resp.values.limits import Limits
 
-__all__ = ["dump", "is_intact", "load"]
+__all__ = ["dump", "dump_functions", "is_intact", "load", "load_functions"]
 
 _FOOTER: Final = 10
 _CRC: Final = 8
@@ -42,3 +43,30 @@ def load(payload: bytes, limits: Limits) -> Any:
     cursor = Cursor(payload[:-_FOOTER])
     # As in Redis nobody minds what is left over after the value.
     return read_value(cursor, cursor.byte(), limits)
+
+
+def dump_functions(sources: list[bytes]) -> bytes:
+    """The payload of FUNCTION DUMP for the sources of libraries."""
+    payload = b"".join(b"%c%b" % (FUNCTION_2, plain_string(source)) for source in sources)
+    payload += COMPATIBLE.to_bytes(2, "little")
+    return payload + crc64(payload).to_bytes(_CRC, "little")
+
+
+def load_functions(payload: bytes) -> list[bytes]:
+    """The sources in such a payload, which is intact.
+
+    :raises RdbError: there is something else in it.
+    """
+    cursor = Cursor(payload[:-_FOOTER])
+    sources = []
+    while cursor.left:
+        kind = cursor.byte()
+        if kind == FUNCTION_PRE_GA:
+            raise RdbError("Pre-GA function format not supported")
+        if kind != FUNCTION_2:
+            raise RdbError("given type is not a function")
+        try:
+            sources.append(cursor.string())
+        except RdbError:
+            raise RdbError("failed loading the given functions payload") from None
+    return sources

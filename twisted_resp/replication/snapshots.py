@@ -27,4 +27,5 @@ def load_snapshot(server: Server, data: bytes) -> None:
     :raises RdbError: it can't be read. The data may be gone, or partly there.
     """
     server.keyspace.flush()
+    server.scripting.flush_libraries()
     load_data(server, data)

@@ -11,6 +11,7 @@ the connection of the caller is not read from.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -43,11 +44,22 @@ _WRITES = WRITE | MAY_REPLICATE
 _LOOKS = 3
 
 
-class Engine:
-    """One Lua state of a server, and what runs in it."""
+def _not_here(*args: object) -> bytes | None:
+    """What registers functions where there are none."""
+    return b"functions are registered elsewhere"
 
-    def __init__(self, server: Server) -> None:
+
+class Engine:
+    """One Lua state of a server, and what runs in it.
+
+    :param register: see :class:`Interpreter`.
+    """
+
+    def __init__(self, server: Server, register: Callable[..., bytes | None] = _not_here) -> None:
         self._server = server
+        self._register = register
+        #: Until when a library may take to load (``time.perf_counter``); None while none is loaded.
+        self.deadline: float | None = None
         self._client: Client | None = None
         self._interpreter: Interpreter | None = None
 
@@ -66,6 +78,7 @@ class Engine:
                 pulse=self._pulse,
                 set_protocol=self._set_protocol,
                 set_replication=self._set_replication,
+                register=self._register,
                 version=REDIS_VERSION,
                 random=self._server.random,
             )
@@ -146,6 +159,7 @@ class Engine:
             client = self._client = Client(server, b"lua")
             client.can_block = False
             client.authenticated = True
+        client.address = caller.address  # whose rights are the caller's
         client.db = caller.db
         client.user = caller.user
         client.protocol = 2
@@ -215,6 +229,8 @@ class Engine:
         running, client = server.scripting.running, self._client
         if running is None or client is None:
             return None, _MISUSE, b"ERR redis.call can only be called inside a script"
+        if len(args) == 1 and args[0] is None:
+            args = tuple(self.interpreter.take_sunk()) or args
         words: list[bytes] = []
         for arg in args:
             if type(arg) is bytes:
@@ -333,7 +349,7 @@ class Engine:
             server = self._server
             running = server.scripting.running
             if running is None:
-                return False
+                return self.deadline is not None and perf_counter() > self.deadline
             reactor = server.scripting.reactor
             if reactor is None or not reactor.running:
                 return running.killed

@@ -64,6 +64,8 @@ class Interpreter:
     :param may_run: the same for ``redis.acl_check_cmd``.
     :param pulse: called now and then while Lua runs; answers whether to kill the script.
     :param set_protocol: ``redis.setresp``, and ``set_replication`` is ``redis.set_repl``.
+    :param register: ``redis.register_function``, with the name, the function, its description and its flags; answers
+        what is wrong with them.
     :param version: the version of Redis that scripts are told.
     """
 
@@ -75,6 +77,7 @@ class Interpreter:
         pulse: Callable[[], bool],
         set_protocol: Callable[[int], None],
         set_replication: Callable[[int], None],
+        register: Callable[..., bytes | None],
         version: bytes,
         random: Random,
     ) -> None:
@@ -96,6 +99,7 @@ class Interpreter:
             b"set_protocol": set_protocol,
             b"set_replication": set_replication,
             b"sink": self._sink,
+            b"register": register,
             b"without_tail_calls": without_tail_calls,
             b"log": _write_log,
             b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
@@ -120,6 +124,7 @@ class Interpreter:
         self._run_script = api[b"run_script"]
         self._run_function = api[b"run_function"]
         self._compile = api[b"compile_script"]
+        self._load_library = api[b"load_library"]
         self._memory = api[b"memory"]
         self.api: Mapping[bytes, Any] = api
         api[b"close"]()
@@ -138,6 +143,20 @@ class Interpreter:
         if type(made) is tuple:
             raise CommandError(b"ERR Error compiling script (new function): " + made[1])
         return made
+
+    def load_library(self, source: bytes) -> None:
+        """Run a library, which registers its functions.
+
+        :raises CommandError: with what is wrong.
+        """
+        problem = self._load_library(source)
+        if problem is not None:
+            raise CommandError(b"ERR " + problem)
+
+    def take_sunk(self) -> list[Any]:
+        """Many values that Lua could not pass at once."""
+        sunk, self._sunk = self._sunk, []
+        return sunk
 
     def run_script(self, script: Any, keys: int, args: Sequence[bytes]) -> Reply | Failure:
         """Run a compiled script; the first ``keys`` of ``args`` are its KEYS."""
@@ -164,7 +183,7 @@ class Interpreter:
             _, _, sentence, source, line, counted = result
             return Failure(sentence, source, line, counted)
         if result[1] == b"sunk":
-            flat, self._sunk = self._sunk, []
+            flat: Sequence[Any] = self.take_sunk()
         else:
             flat = result[1:]
         return _Builder(flat).build()

@@ -55,6 +55,7 @@ end
 
 --------------------------------------------------------------------------------------------- errors, and being killed
 
+local loading = false -- whether a library is being loaded
 local killed = false -- the error that ends the script that runs, whatever it does
 
 local function clean(problem)
@@ -100,7 +101,7 @@ local PULSE = 100000 -- instructions
 
 local function hook()
   if killed or host_pulse() then
-    killed = killed or {err = "ERR Script killed by user with SCRIPT KILL..."}
+    killed = killed or {err = loading and "ERR FUNCTION LOAD timeout" or "ERR Script killed by user with SCRIPT KILL..."}
     error(killed, 0)
   end
 end
@@ -199,13 +200,13 @@ function visible.xpcall(action, handler)
 end
 
 -- Text only: bytecode is not checked by Lua and could do anything.
-local function compile(source, name)
+local function compile(source, name, environment)
   if byte(source, 1) == 27 then return nil, "bytecode can't be loaded" end
   local made, problem = loadstring(source, name)
   if not made then return nil, problem end
   local changed = host_without_tail_calls(dump(made))
   if changed then made = loadstring(changed) end
-  return setfenv(made, globals)
+  return setfenv(made, environment or globals)
 end
 
 function visible.loadstring(source, name)
@@ -369,11 +370,29 @@ local function answered_safely(plain, kind, ...)
   return special(kind, ...)
 end
 
+-- Lua has no room to pass on thousands of arguments at once: these are sunk, and nil stands for them.
+local CHUNK = 150
+local function sink(items, size)
+  for place = 1, size, CHUNK do
+    host_sink(unpack(items, place, place + CHUNK - 1 < size and place + CHUNK - 1 or size))
+  end
+end
+
 function redis.call(...)
+  local count = select("#", ...)
+  if count > CHUNK then
+    sink({...}, count)
+    return answered(host_call(nil))
+  end
   return answered(host_call(...))
 end
 
 function redis.pcall(...)
+  local count = select("#", ...)
+  if count > CHUNK then
+    sink({...}, count)
+    return answered_safely(host_call(nil))
+  end
   return answered_safely(host_call(...))
 end
 
@@ -451,7 +470,6 @@ visible.server = visible.redis
 -------------------------------------------------------------------------------------------------- results, for Python
 
 local DEEPEST = 150
-local CHUNK = 150
 
 -- A value as a flat sequence: strings and numbers as they are; anything else as true, what it is, and its parts.
 local function flatten(value, out, depth)
@@ -562,9 +580,7 @@ local function result_of(ok, result)
     flatten(result, out, 1)
     local size = #out
     if size <= CHUNK then return nil, unpack(out, 1, size) end
-    for place = 1, size, CHUNK do
-      host_sink(unpack(out, place, place + CHUNK - 1 < size and place + CHUNK - 1 or size))
-    end
+    sink(out, size)
     return nil, "sunk"
   end
   return nil
@@ -592,6 +608,106 @@ local function run_function(action, keys, arguments)
   end, locate))
 end
 
+-- Libraries see the same globals as scripts when their functions run, and next to nothing while they are loaded.
+local library_redis = {}
+local function not_while_loading(_, name)
+  error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+end
+for _, name in ipairs {
+  "log", "LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING", "REDIS_VERSION", "REDIS_VERSION_NUM",
+} do
+  library_redis[name] = redis[name]
+end
+local library_visible = setmetatable({}, {__index = not_while_loading})
+library_visible.redis = protect(setmetatable(library_redis, {__index = not_while_loading}))
+library_visible.server = library_visible.redis
+local library_metatable = {__index = visible, __newindex = refuse, __metatable = metatable_of(globals).__metatable}
+local library_globals = setmetatable({}, library_metatable)
+shown[library_globals] = visible
+
+local host_register = host.register
+local function checked_flags(flags)
+  local names = {}
+  while true do
+    local name = flags[#names + 1]
+    if name == nil then return names end
+    if type(name) ~= "string" and type(name) ~= "number" then return nil end
+    names[#names + 1] = tostring(name)
+  end
+end
+
+function library_redis.register_function(...)
+  if not loading then raise("redis.register_function can only be called on FUNCTION LOAD command") end
+  local count = select("#", ...)
+  if count < 1 or count > 2 then raise("wrong number of arguments to redis.register_function") end
+  local name, callback = ...
+  local description, flags = nil, {}
+  if count == 1 then
+    local named = name
+    if type(named) ~= "table" then
+      raise("calling redis.register_function with a single argument is only applicable to Lua table " ..
+        "(representing named arguments).")
+    end
+    name, callback = nil, nil
+    for key, value in next, named do
+      if type(key) ~= "string" then raise("named argument key given to redis.register_function is not a string") end
+      key = key:lower()
+      if key == "function_name" then
+        if type(value) ~= "string" and type(value) ~= "number" then
+          raise("function_name argument given to redis.register_function must be a string")
+        end
+        name = tostring(value)
+      elseif key == "description" then
+        if type(value) ~= "string" and type(value) ~= "number" then
+          raise("description argument given to redis.register_function must be a string")
+        end
+        description = tostring(value)
+      elseif key == "callback" then
+        if type(value) ~= "function" then
+          raise("callback argument given to redis.register_function must be a function")
+        end
+        callback = value
+      elseif key == "flags" then
+        if type(value) ~= "table" then
+          raise("flags argument to redis.register_function must be a table representing function flags")
+        end
+        flags = checked_flags(value)
+        if not flags then raise("unknown flag given") end
+      else
+        raise("unknown argument given to redis.register_function")
+      end
+    end
+    if not name then raise("redis.register_function must get a function name argument") end
+    if not callback then raise("redis.register_function must get a callback argument") end
+  elseif type(name) ~= "string" and type(name) ~= "number" then
+    raise("first argument to redis.register_function must be a string")
+  elseif type(callback) ~= "function" then
+    raise("second argument to redis.register_function must be a function")
+  end
+  local problem = host_register(tostring(name), callback, description, concat(flags, ","))
+  if problem then raise(problem) end
+end
+
+-- Load a library, which registers its functions. Answers what is wrong, or nil.
+local function load_library(source)
+  local made, problem = compile(source, "@user_function", library_globals)
+  if not made then return "Error compiling function: " .. problem end
+  loading, killed = true, false
+  library_metatable.__index = library_visible
+  local ok
+  ok, problem = pcall(made)
+  library_metatable.__index = visible
+  loading, killed = false, false
+  if ok then return nil end
+  problem = clean(problem)
+  if type(problem) == "table" then
+    problem = rawget(problem, "err")
+  else
+    problem = "ERR " .. tostring(problem)
+  end
+  return "Error registering functions: " .. tostring(problem)
+end
+
 local function compile_script(source)
   return compile(source, "@user_script")
 end
@@ -600,7 +716,11 @@ return {
   run_script = run_script,
   run_function = run_function,
   compile_script = compile_script,
-  memory = function() return collectgarbage("count") end,
+  load_library = load_library,
+  memory = function()
+    if collectgarbage("count") < 1024 then collectgarbage() end
+    return collectgarbage("count")
+  end,
   -- From here on there is nothing to see in the real globals. (They stay what they are for lupa, which looks there for
   -- ``debug`` before each call, and would not expect an error.)
   close = function()

@@ -25,7 +25,6 @@ class Saving:
     :ivar saves: how many snapshots were begun.
     :ivar loaded: how many keys the last loading brought, ``expired`` how many were left out as expired.
     :ivar may_fork: whether the process is the server's own, so that it may fork for a BGSAVE.
-    :ivar functions: libraries of functions that came with a snapshot, and go with the next one.
     :ivar points: pairs of seconds and changes after which to save unasked. Other than Redis, which has some by
         default, a server has none until somebody sets them.
     """
@@ -42,9 +41,13 @@ class Saving:
         self.loaded = 0
         self.expired = 0
         self.may_fork = False
-        self.functions: list[bytes] = []
         self.points: tuple[tuple[int, int], ...] = ()
         self._saved_dirty = 0
+
+    @property
+    def functions(self) -> list[bytes]:
+        """The sources of libraries of functions, which go with a snapshot."""
+        return self._server.scripting.sources()
 
     @property
     def changes(self) -> int:

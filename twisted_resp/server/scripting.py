@@ -88,6 +88,12 @@ class Scripting:
         #: For INFO: counts and bytes by the names of its fields, without those that are 0.
         self.figures: Callable[[], dict[str, int]] = dict
 
+        #: The sources of libraries of functions; what adds such sources to them (with True in the place of those of
+        #: the same name); and what removes them all.
+        self.sources: Callable[[], list[bytes]] = list
+        self.load_sources: Callable[[list[bytes], bool], None] = lambda sources, replace: None
+        self.flush_libraries: Callable[[], None] = lambda: None
+
     def kill(self, function: bool) -> CommandError | None:
         """SCRIPT KILL, FUNCTION KILL: end the script at its next pulse; or say why not.
 
