@@ -13,9 +13,14 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.task import Clock
 from twisted.python import usage
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from twisted_resp import RespFactory
 from twisted_resp.service import ListenError, RespService
@@ -89,6 +94,24 @@ class TestOptions:
         assert service.factory.server.password_required
 
 
+@implementer(IListeningPort)
+class StringPort:
+    """A port that is none."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address = IPv4Address("TCP", host, port)
+        self.stopped = False
+
+    def startListening(self) -> None:  # noqa: N802
+        """It does already."""
+
+    def stopListening(self) -> None:  # noqa: N802
+        self.stopped = True
+
+    def getHost(self) -> IPv4Address:
+        return self.address
+
+
 class TestService:
     @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
     async def test_listens_and_stops(self) -> None:
@@ -102,6 +125,45 @@ class TestService:
             await service.stopService()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
+
+    @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+    async def test_can_be_started_again(self) -> None:
+        service = RespService(
+            RespFactory(clock=Clock()), [(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"), "port")]
+        )
+        for _ in range(2):
+            service.privilegedStartService()
+            service.startService()
+            (address,) = service.addresses
+            socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))).close()
+            await service.stopService()
+            assert service.addresses == []
+
+    def test_an_endpoint_that_takes_its_time(self, logged_failures: list[Failure]) -> None:
+        """None of Twisted's own does, but others may."""
+        asked: list[Deferred[IListeningPort]] = []
+
+        @implementer(IStreamServerEndpoint)
+        class Slow:
+            def listen(self, protocolFactory: object) -> Deferred[IListeningPort]:  # noqa: N803
+                asked.append(Deferred())
+                return asked[-1]
+
+        service = RespService(RespFactory(clock=Clock()), [(Slow(), "one"), (Slow(), "other")])
+        service.startService()
+        assert service.addresses == []
+        asked[0].callback(StringPort("192.0.2.1", 7))
+        assert service.addresses == ["192.0.2.1:7"]
+        asked[1].errback(OSError("no"))
+        assert [failure.type for failure in logged_failures] == [OSError]
+        logged_failures.clear()
+        service.stopService()
+        service.startService()
+        service.stopService()
+        late = StringPort("192.0.2.1", 8)
+        asked[2].callback(late)
+        assert service.addresses == []
+        assert late.stopped
 
     def test_a_taken_port_is_an_error_that_names_it(self, taken_port: int) -> None:
         service = RespService(

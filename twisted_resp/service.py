@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from twisted.application.service import Service
@@ -50,6 +51,7 @@ class RespService(Service):
         self._endpoints = list(endpoints)
         self._exit_on_error = exit_on_error
         self._load = load
+        self._listening = False
         self.ports: list[IListeningPort] = []
 
     @property
@@ -74,6 +76,7 @@ class RespService(Service):
     def stopService(self) -> Deferred[Any]:
         """Release the ports and disconnect every client."""
         Service.stopService(self)
+        self._listening = False
         ports, self.ports = self.ports, []
         stopped: list[Deferred[Any]] = []
         for port in ports:
@@ -101,14 +104,28 @@ class RespService(Service):
             self._give_up(LoadError(f"Fatal error loading the DB from {path}: {reason}. Exiting."))
 
     def _listen(self) -> None:
+        if self._listening:
+            return
         self._load_snapshot()
-        endpoints, self._endpoints = self._endpoints, []
-        for endpoint, name in endpoints:
+        self._listening = True
+        for endpoint, name in self._endpoints:
             failure: list[Failure] = []
-            # Every endpoint of Twisted's own listens at once; for others we can only tell later.
-            endpoint.listen(self.factory).addCallbacks(self.ports.append, failure.append)
+            # Every endpoint of Twisted's own listens at once; of others we hear later.
+            outcome = endpoint.listen(self.factory)
+            at_once = outcome.called
+            outcome.addCallback(self._opened)
+            outcome.addErrback(failure.append if at_once else partial(self._failed_later, name))
             if failure:
                 self._failed(name, failure[0])
+
+    def _opened(self, port: IListeningPort) -> None:
+        if self._listening:
+            self.ports.append(port)
+        else:
+            port.stopListening()
+
+    def _failed_later(self, name: str, failure: Failure) -> None:
+        self.log.failure("Failed listening on {name}", failure, name=name)
 
     def _failed(self, name: str, failure: Failure) -> None:
         error: Any = failure.value
@@ -117,6 +134,7 @@ class RespService(Service):
         for port in self.ports:
             port.stopListening()
         self.ports = []
+        self._listening = False
         self._give_up(ListenError(f"Failed listening on {name}, aborting: {reason}"))
 
     def _give_up(self, error: Exception) -> NoReturn:
