@@ -55,6 +55,7 @@ def config_resetstat(client: Client) -> Reply:
     for entry in entries(server):
         entry.reset()
     keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_fields = keyspace.evicted = 0
+    keyspace.lazy_free.freed = 0
     return OK
 
 

@@ -120,8 +120,9 @@ def expire_at(client: Client, key: bytes, at: int, *conditions: bytes) -> None:
     effects = server.effects
     # A replica waits for the word of its master.
     if at <= server.keyspace.now and not server.keyspace.sees_expired:
-        database.remove(key)
-        effects.replace(b"UNLINK" if server.configuration[b"lazyfree-lazy-expire"] else b"DEL", key)
+        lazily = server.keyspace.lazy_free.on_expire
+        database.remove(key, lazily=lazily)
+        effects.replace(b"UNLINK" if lazily else b"DEL", key)
     else:
         database.set_expiry(key, at)
         effects.replace(b"PEXPIREAT", key, b"%d" % at, *conditions)

@@ -58,12 +58,7 @@ def read_untouched(database: Database, key: bytes) -> Value:
 )
 def del_(client: Client, *keys: bytes) -> Reply:
     """Deletes one or more keys."""
-    remove = client.db.remove
-    removed = 0
-    for key in keys:
-        if remove(key):
-            removed += 1
-    return removed
+    return _delete(client.db, keys, client.server.keyspace.lazy_free.on_delete)
 
 
 @command(
@@ -78,7 +73,16 @@ def del_(client: Client, *keys: bytes) -> Reply:
 )
 def unlink(client: Client, *keys: bytes) -> Reply:
     """Asynchronously deletes one or more keys."""
-    return del_(client, *keys)
+    return _delete(client.db, keys, True)
+
+
+def _delete(database: Database, keys: tuple[bytes, ...], lazily: bool) -> int:
+    remove = database.remove
+    removed = 0
+    for key in keys:
+        if remove(key, lazily=lazily):
+            removed += 1
+    return removed
 
 
 @command(
@@ -246,7 +250,7 @@ def _move(
     """
     at = source.expiry(key)
     record = source.accessed.get(key, 0)
-    source.remove(key, left, dirty=0)
+    source.remove(key, left, dirty=0, lazily=False)
     target.store(newkey, value, arrived, GENERIC)
     target.accessed[newkey] = record
     if at is not None:

@@ -175,9 +175,10 @@ def _memory(server: Server) -> Iterable[Field]:
     yield "mem_cluster_links", 0
     yield "mem_aof_buffer", 0
     yield "mem_allocator", "libc"
-    for name in ("mem_overhead_db_hashtable_rehashing", "active_defrag_running", "lazyfree_pending_objects",
-                 "lazyfreed_objects"):  # fmt: skip
-        yield name, 0
+    yield "mem_overhead_db_hashtable_rehashing", 0
+    yield "active_defrag_running", 0
+    yield "lazyfree_pending_objects", server.keyspace.lazy_free.pending
+    yield "lazyfreed_objects", server.keyspace.lazy_free.freed
 
 
 def _scripts(server: Server) -> Iterable[Field]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_resp import errors
@@ -64,9 +67,7 @@ def dbsize(client: Client) -> Reply:
 )
 def flushdb(client: Client, *mode: bytes) -> Reply:
     """Remove all keys from the current database."""
-    _check_flush_mode(mode)
-    client.db.flush()
-    return OK
+    return _flush(client, client.db.flush, mode)
 
 
 @command(
@@ -81,19 +82,31 @@ def flushdb(client: Client, *mode: bytes) -> Reply:
 )
 def flushall(client: Client, *mode: bytes) -> Reply:
     """Removes all keys from all databases."""
-    _check_flush_mode(mode)
-    keyspace = client.server.keyspace
-    keyspace.flush()
-    # Counts as a change even where there was nothing, so that replicas are told.
-    keyspace.dirty += 1
+    reply = _flush(client, client.server.keyspace.flush, mode)
+    # Counts as a change even where there was nothing.
+    client.server.keyspace.dirty += 1
     client.server.saving.flushed()
-    return OK
+    return reply
 
 
-def _check_flush_mode(mode: tuple[bytes, ...]) -> None:
-    # Both come to the same: Python frees values as fast as their references go.
+def _flush(client: Client, flush: Callable[[bool], int], mode: tuple[bytes, ...]) -> Reply | Deferred[Reply]:
     if mode and (len(mode) > 1 or mode[0].lower() not in (b"async", b"sync")):
         raise CommandError(errors.SYNTAX)
+    server = client.server
+    lazy_free = server.keyspace.lazy_free
+    lazily = mode[0].lower() == b"async" if mode else lazy_free.on_flush
+    # Replicas are told even where there was nothing.
+    server.effects.force()
+    if lazily or not client.can_block:
+        flush(lazily)
+        return OK
+    # The client waits for it, the others need not.
+    flush(True)
+    more = lazy_free.work()
+    while more and not lazy_free.runs:
+        # Who waits may be the one who would move the clock on.
+        more = lazy_free.work()
+    return server.waiting.park_until_freed(client) if more else OK
 
 
 @command(

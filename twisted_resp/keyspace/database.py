@@ -222,6 +222,8 @@ class Database:
             values[key] = value
             self._added(key)
         else:
+            if keyspace.lazy_free.on_overwrite:
+                keyspace.lazy_free.add(values[key])
             values[key] = value
             if keyspace.touching == 1:
                 self.accessed[key] = keyspace.now
@@ -286,13 +288,27 @@ class Database:
         if self.keyspace.on_event:
             self.notify(key, b"del", GENERIC)
 
-    def remove(self, key: bytes, event: bytes = b"del", group: int = GENERIC, dirty: int = 1) -> bool:
-        """Delete a key; answers whether it was there."""
+    def remove(
+        self,
+        key: bytes,
+        event: bytes = b"del",
+        group: int = GENERIC,
+        dirty: int = 1,
+        lazily: bool | None = None,
+    ) -> bool:
+        """Delete a key; answers whether it was there.
+
+        :param lazily: whether the value is freed by :mod:`lazy_free`; None for what is set for commands that delete
+            a key by the way.
+        """
         if key not in self.values or (self.expires and self._is_expired(key)):
             return False
         keyspace = self.keyspace
         if keyspace.on_before:
             self._before(key)
+        lazy_free = keyspace.lazy_free
+        if lazily or (lazily is None and lazy_free.on_overwrite):
+            lazy_free.add(self.values[key])
         self._discard(key)
         self.grown(key, event, group, dirty)
         return True
@@ -322,11 +338,24 @@ class Database:
         for modified in keyspace.on_modified:
             modified(self, key)
 
-    def flush(self) -> int:
-        """Delete every key, without events; answers how many there were."""
+    def flush(self, lazily: bool = False) -> int:
+        """Delete every key, without events; answers how many there were.
+
+        :param lazily: whether all that is freed by :mod:`lazy_free`.
+        """
         removed = len(self.values)
         for listener in self.keyspace.on_flushed:
             listener(self)
+        if lazily:
+            parts = [
+                self._dense,
+                self.reminders,
+                self.accessed,
+                self.field_expires,
+                self.expires,
+                self.values,
+            ]
+            self.keyspace.lazy_free.add_parts(parts, removed)
         self.values = {}
         self.expires = {}
         self.field_expires = {}
@@ -398,18 +427,20 @@ class Database:
 
     def expire_now(self, key: bytes) -> None:
         """Delete a key because its time has come."""
-        self._delete_ourselves(key, b"expired", EXPIRED)
+        self._delete_ourselves(key, b"expired", EXPIRED, self.keyspace.lazy_free.on_expire)
         self.keyspace.expired += 1
 
     def evict(self, key: bytes, event: bytes, group: int) -> None:
         """Delete a key to free memory."""
-        self._delete_ourselves(key, event, group)
+        self._delete_ourselves(key, event, group, self.keyspace.lazy_free.on_eviction)
         self.keyspace.evicted += 1
 
-    def _delete_ourselves(self, key: bytes, event: bytes, group: int) -> None:
+    def _delete_ourselves(self, key: bytes, event: bytes, group: int, lazily: bool) -> None:
         keyspace = self.keyspace
         if keyspace.on_before:
             self._before(key)
+        if lazily:
+            keyspace.lazy_free.add(self.values[key])
         self._discard(key)
         if keyspace.on_event:
             self.notify(key, event, group)

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_resp.keyspace.database import Database
 from twisted_resp.keyspace.expiry import ExpiryTimer
+from twisted_resp.keyspace.lazy_free import LazyFree
 from twisted_resp.values.limits import Limits
 
 __all__ = ["TOUCH_LFU", "TOUCH_LRU", "TOUCH_NOT", "Keyspace"]
@@ -68,6 +69,7 @@ class Keyspace:
         self.on_flushed: list[Callable[[Database], None]] = []
         self.on_swapped: list[Callable[[Database, Database], None]] = []
         self.expiry_timer = ExpiryTimer(self)
+        self.lazy_free = LazyFree(clock)
         self.databases = [Database(self, index) for index in range(count)]
 
     def tick(self) -> int:
@@ -86,6 +88,6 @@ class Keyspace:
         one.exchange(other)
         self.dirty += 1
 
-    def flush(self) -> int:
-        """Empty every database; answers how many keys that removed."""
-        return sum(database.flush() for database in self.databases)
+    def flush(self, lazily: bool = False) -> int:
+        """Empty every database; answers how many keys that removed. ``lazily``: see :meth:`Database.flush`."""
+        return sum(database.flush(lazily) for database in self.databases)

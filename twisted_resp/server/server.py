@@ -364,3 +364,4 @@ class Server:
         self.saving.close()
         self.waiting.end_all(None)
         self.keyspace.expiry_timer.stop()
+        self.keyspace.lazy_free.stop()

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 
 from twisted_resp.errors import UNBLOCKED, CommandError, internal_error
 from twisted_resp.keyspace.database import Database
-from twisted_resp.resp import Reply
+from twisted_resp.resp import OK, Reply
 
 if TYPE_CHECKING:
     from twisted_resp.server.client import Client
@@ -147,6 +147,15 @@ class WaitingRoom:
             parked.until = keyspace.now + round(timeout * 1000)
             parked.timeout_call = self._server.clock.callLater(timeout, self._timed_out, parked)
         return parked.deferred
+
+    def park_until_freed(self, client: Client) -> Deferred[Reply]:
+        """Park a client until all that waits to be freed by now is freed; the reply is OK."""
+        server = self._server
+        deferred = self.park(client, [], 0, lambda: NOT_READY, OK, object)
+        parked = client.parked
+        assert parked is not None
+        server.keyspace.lazy_free.when_done(lambda: server.run_timer(lambda: self.finish(parked, OK)))
+        return deferred
 
     def leave(self, parked: Parked) -> None:
         """Forget a wait without a reply (the connection is lost)."""

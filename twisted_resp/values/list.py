@@ -83,6 +83,11 @@ class List:
     def encoding(self) -> bytes:
         return b"listpack" if self._quick is None else b"quicklist"
 
+    @property
+    def node_count(self) -> int:
+        """How many nodes there are."""
+        return 1 if self._quick is None else len(self._quick.nodes)
+
     def __len__(self) -> int:
         return len(self._items) if self._quick is None else self._quick.count
 
