@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -120,16 +121,14 @@ def test_a_call_that_waits_when_the_server_stops_is_answered() -> None:
     server.start()
     outcomes: list[object] = []
 
-    def wait(*call: object) -> None:
+    def wait(call: Callable[[], object]) -> None:
         try:
-            outcomes.append(server.run(*call) if callable(call[0]) else server.call(*call))
+            outcomes.append(call())
         except RuntimeError as error:
             outcomes.append(str(error))
 
-    threads = [
-        threading.Thread(target=wait, args=("BLPOP", "l", 0)),
-        threading.Thread(target=wait, args=(Deferred[None],)),
-    ]
+    calls = [lambda: server.call("BLPOP", "l", 0), lambda: server.run(Deferred[None])]
+    threads = [threading.Thread(target=wait, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
     while server.call("INFO", "clients").count(b"blocked_clients:1") < 1 or len(server._outcomes) < 2:

@@ -15,6 +15,7 @@ from twisted_resp.keyspace.database import Database
 
 __all__ = ["Effects"]
 
+#: Commands, each with the index of its database.
 Unit = list[tuple[int, list[bytes]]]
 
 
@@ -27,8 +28,8 @@ class Effects:
     __slots__ = ("_listeners", "_replaced", "_unit", "_whole", "active", "changed_active", "forced")
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[list[tuple[int, list[bytes]]]], None]] = []
-        self._unit: list[tuple[int, list[bytes]]] = []
+        self._listeners: list[Callable[[Unit], None]] = []
+        self._unit: Unit = []
         self._replaced: list[list[bytes]] | None = None
         # Whether the unit is more than deletions that have nothing to do with each other.
         self._whole = False
@@ -39,13 +40,13 @@ class Effects:
         #: Called when ``active`` changes (the dispatcher then watches writes).
         self.changed_active: Callable[[], None] = lambda: None
 
-    def add_listener(self, listener: Callable[[list[tuple[int, list[bytes]]]], None]) -> None:
+    def add_listener(self, listener: Callable[[Unit], None]) -> None:
         """Tell ``listener`` of every unit from now on."""
         self._listeners.append(listener)
         self.active = True
         self.changed_active()
 
-    def remove_listener(self, listener: Callable[[list[tuple[int, list[bytes]]]], None]) -> None:
+    def remove_listener(self, listener: Callable[[Unit], None]) -> None:
         """Tell it no more."""
         self._listeners.remove(listener)
         self.active = bool(self._listeners)
