@@ -185,7 +185,7 @@ class RespProtocol(LineReceiver):
         decoded = decode_burst(data, requests)
         out = self._out = []
         self._run()
-        if decoded != len(data) or self._large or not self._plain or not out:
+        if decoded != len(data) or self._large or not self._plain or not out or self._server.resumable:
             try:
                 if decoded != len(data):
                     self._take(data[decoded:])
@@ -199,8 +199,6 @@ class RespProtocol(LineReceiver):
         output.write(data)
         if output.size:
             self._check_output()
-        if self._server.resumable:
-            self._server.end_batch()
 
     def _receive_carefully(self, data: bytes) -> None:
         """Run what has arrived as one batch, whatever state the connection is in."""
@@ -384,6 +382,8 @@ class RespProtocol(LineReceiver):
         )
 
     def _flush(self) -> None:
+        if self._server.commit is not None:
+            self._server.commit()
         out, client = self._out, self.client
         if not out or client is None:
             return
@@ -486,6 +486,7 @@ class RespProtocol(LineReceiver):
                 self._held_size = sum(map(len, self._held))
                 return
             self._take(data)
+            self._flush()  # which may find that the client owes too much again
 
     # -- limits
 

@@ -25,7 +25,7 @@ class ListenError(Exception):
 
 
 class LoadError(Exception):
-    """A snapshot that can't be loaded; the message is one line for the operator."""
+    """A snapshot or append-only file that can't be loaded; the message is one line for the operator."""
 
 
 class RespService(Service):
@@ -33,7 +33,8 @@ class RespService(Service):
 
     :param factory: the server.
     :param endpoints: where to listen, each with the words that an error names it by (``port 6379``).
-    :param load: whether to load the snapshot, if there is one, before it first listens.
+    :param load: whether to load the data, if there are any, before it first listens: the append-only file if
+        ``appendonly`` is on, else the snapshot.
     :param exit_on_error: end the process with a clear line when an address can't be listened on, as an operator
         expects of a server; else :meth:`startService` raises :class:`ListenError`.
     """
@@ -96,6 +97,13 @@ class RespService(Service):
         if not load:
             return
         server = self.factory.server
+        if server.configuration[b"appendonly"]:
+            try:
+                server.append_only.start()
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                self._give_up(LoadError(f"Fatal error loading the append only file: {reason}. Exiting."))
+            return
         try:
             server.saving.load_if_there()
         except (OSError, ValueError) as error:

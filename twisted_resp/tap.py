@@ -48,6 +48,18 @@ def _save_points(text: str) -> tuple[tuple[int, int], ...]:
         raise ValueError("--save must be pairs of whole numbers, seconds and changes") from None
 
 
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("yes", "no"):
+        raise ValueError("--appendonly must be yes or no")
+    return text.lower() == "yes"
+
+
+def _fsync_policy(text: str) -> str:
+    if text.lower() not in ("always", "everysec", "no"):
+        raise ValueError("--appendfsync must be always, everysec or no")
+    return text.lower()
+
+
 class Options(usage.Options):
     """What an operator may say."""
 
@@ -72,6 +84,14 @@ class Options(usage.Options):
             "Save points: seconds and changes, such as '3600 1 60 10000'. With any, it also saves when it is stopped.",
             _save_points,
         ],
+        [
+            "appendonly",
+            None,
+            "no",
+            "Write all changes to a file, and load that at the start: yes or no.",
+            _yes_or_no,
+        ],
+        ["appendfsync", None, "everysec", "When to bring it to disk: always, everysec or no.", _fsync_policy],
     ]
     optFlags: ClassVar[list[list[Any]]] = [
         ["no-tcp", None, "Do not listen on --port (with --unix, --tls-port or --listen)."],
@@ -197,6 +217,9 @@ def make_service(options: Options, exit_on_error: bool = True) -> RespService:
     points = options["save"] or ()
     server.configuration[b"save"] = points
     server.saving.set_points(points)
+    # usage.Options converts what it is given, not the defaults.
+    server.configuration[b"appendonly"] = options["appendonly"] is True
+    server.configuration[b"appendfsync"] = options["appendfsync"].encode()
     service = RespService(factory, options.endpoints(), exit_on_error, load=True)
 
     def stop() -> None:

@@ -35,6 +35,7 @@ from twisted_resp.server.server import (
     MONITORED,
     PAUSED,
     REPLICA,
+    UNWRITABLE,
     WITHOUT_REPLICAS,
     Server,
     States,
@@ -62,7 +63,7 @@ _PAUSED_WRITES = table.WRITE | table.MAY_REPLICATE
 # What a client that replicates from us may not do here.
 _ON_KEYS = table.WRITE | table.READONLY | table.MAY_REPLICATE
 # The states of a server in which it refuses commands.
-_REFUSING = LOADING | LIMITED_MEMORY | WITHOUT_REPLICAS | REPLICA | BUSY
+_REFUSING = LOADING | LIMITED_MEMORY | UNWRITABLE | WITHOUT_REPLICAS | REPLICA | BUSY
 # What a browser sends that was tricked into talking to us.
 _HTTP = frozenset((b"post", b"host:"))
 
@@ -336,6 +337,8 @@ def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandE
     ignored = master is not None and server.configuration[b"replica-ignore-maxmemory"]
     if attention & LIMITED_MEMORY and not ignored and not make_room(server) and flags & table.DENYOOM:
         return CommandError(errors.OUT_OF_MEMORY)
+    if attention & UNWRITABLE and master is None and (flags & table.WRITE or entry.full_name == b"ping"):
+        return CommandError(server.disk_error)
     if attention & WITHOUT_REPLICAS and flags & table.WRITE and server.replication.refuses_to_write():
         return CommandError(errors.NO_REPLICAS)
     if master is not None:

@@ -222,16 +222,30 @@ def _persistence(server: Server) -> Iterable[Field]:
     yield "rdb_last_cow_size", 0
     yield "rdb_last_load_keys_expired", saving.expired
     yield "rdb_last_load_keys_loaded", saving.loaded
-    for name in ("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"):
-        yield name, 0
-    yield "aof_last_rewrite_time_sec", -1
-    yield "aof_current_rewrite_time_sec", -1
-    yield "aof_last_bgrewrite_status", "ok"
-    yield "aof_rewrites", 0
-    yield "aof_rewrites_consecutive_failures", 0
-    yield "aof_last_write_status", "ok"
+    yield from _append_only(server)
+
+
+def _append_only(server: Server) -> Iterable[Field]:
+    file = server.append_only
+    started = file.rewrite_started
+    yield "aof_enabled", int(file.enabled)
+    yield "aof_rewrite_in_progress", int(started is not None)
+    yield "aof_rewrite_scheduled", int(file.rewrite_scheduled)
+    yield "aof_last_rewrite_time_sec", file.rewrite_seconds
+    yield "aof_current_rewrite_time_sec", -1 if started is None else server.now_ms // 1000 - started
+    yield "aof_last_bgrewrite_status", "ok" if file.rewrite_ok else "err"
+    yield "aof_rewrites", file.rewrites
+    yield "aof_rewrites_consecutive_failures", file.failures
+    yield "aof_last_write_status", "ok" if file.write_ok else "err"
     for name in ("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"):
         yield name, 0
+    if file.enabled:
+        yield "aof_current_size", file.size
+        yield "aof_base_size", file.base_size
+        yield "aof_pending_rewrite", 0
+        yield "aof_buffer_length", file.unwritten
+        yield "aof_pending_bio_fsync", 0
+        yield "aof_delayed_fsync", file.delayed
 
 
 def _stats(server: Server) -> Iterable[Field]:

@@ -47,6 +47,7 @@ class Work(Protocol):
 
 def can_fork(server: Server) -> bool:
     """Whether there can be a child; else the work is done at once."""
+    server.append_only.join()
     return (
         server.saving.may_fork
         and hasattr(os, "fork")

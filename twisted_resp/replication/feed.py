@@ -14,6 +14,7 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/replication/#how-r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import IDelayedCall
@@ -21,10 +22,10 @@ from twisted.logger import Logger
 
 from twisted_resp.errors import CommandError
 from twisted_resp.replication.acknowledgements import Acknowledgements
-from twisted_resp.replication.encoding import encode_command
 from twisted_resp.replication.snapshots import empty_snapshot, snapshot
 from twisted_resp.resp import NO_REPLY, Reply
 from twisted_resp.server.client import Client
+from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.replication import NO_ID, Replica, Replication, new_id
 from twisted_resp.server.server import REPLICA, Server
 
@@ -145,6 +146,11 @@ class Feed(Replication):
             self.server.resume(self.send)
         self._unsent.append(data)
         self.offset += len(data)
+
+    def tell(self, command: Sequence[bytes]) -> None:
+        """See :meth:`Replication.tell`."""
+        if self.master is None:
+            self.feed(encode_command(command))
 
     def pass_on(self, data: bytes) -> None:
         """Let the stream go on with what our master has sent."""

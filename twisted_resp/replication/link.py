@@ -21,10 +21,10 @@ from twisted.python.failure import Failure
 
 from twisted_resp.errors import CommandError
 from twisted_resp.rdb.format import RdbError
-from twisted_resp.replication.encoding import encode_command
 from twisted_resp.replication.snapshots import load_snapshot
 from twisted_resp.resp import RequestDecoder
 from twisted_resp.server.client import Client
+from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.replication import NO_ID, Master
 
 if TYPE_CHECKING:
@@ -387,9 +387,11 @@ class MasterProtocol(Protocol):
             for args in self._decoder.feed(data):
                 reply = client.execute(client, args)
                 if isinstance(reply, CommandError):
+                    # We differ from the master now, or did before.
                     _log.error(
-                        "The master's {command} failed here: {error}",
-                        command=_text(args[0]),
+                        "== CRITICAL == This replica is sending an error to its master: '-{error}' after "
+                        "processing the command '{command}'",
+                        command=_text(client.last_command),
                         error=_text(reply.message),
                     )
                 if self._client is None:

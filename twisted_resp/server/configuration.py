@@ -305,6 +305,13 @@ def _save_points(server: Server, value: tuple[tuple[int, int], ...]) -> None:
     server.saving.set_points(value)
 
 
+def _append_only(server: Server, value: bool) -> None:
+    if value:
+        server.append_only.enable()
+    else:
+        server.append_only.disable()
+
+
 def _replicas(server: Server, value: int) -> None:
     configuration = server.configuration
     needed = configuration[b"min-replicas-to-write"] if configuration[b"min-replicas-max-lag"] else 0
@@ -315,6 +322,7 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"port": _cannot_listen,
     b"tls-port": _cannot_listen,
     b"bind": _cannot_bind,
+    b"appendonly": _append_only,
     b"activedefrag": _cannot_defragment,
     b"maxclients": _max_clients,
     b"maxmemory": _memory_limit,

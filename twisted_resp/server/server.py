@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from twisted_resp.keyspace.keyspace import Keyspace
 from twisted_resp.resp import Reply
+from twisted_resp.server.append_only import AppendOnly
 from twisted_resp.server.channels import Channels
 from twisted_resp.server.client import Client
 from twisted_resp.server.configuration import Configuration
@@ -40,6 +41,7 @@ __all__ = [
     "PAUSED",
     "REDIS_VERSION",
     "REPLICA",
+    "UNWRITABLE",
     "WITHOUT_REPLICAS",
     "Server",
     "States",
@@ -130,6 +132,13 @@ class Server:
         self.replication = Replication(self)
         #: The snapshots of the data.
         self.saving = Saving(self)
+        #: The append-only file.
+        self.append_only = AppendOnly(self)
+        #: Called before replies are sent, while there are changes that must be written first. Whoever sets it asks
+        #: for the end of the batch too (:meth:`resume`).
+        self.commit: Callable[[], None] | None = None
+        #: The error that writes get because they can't be brought to disk.
+        self.disk_error = b""
         #: The script that runs, and facts about all of them.
         self.scripting = Scripting()
         self.pid = os.getpid()
@@ -213,6 +222,14 @@ class Server:
             self.attention |= LIMITED_MEMORY
         else:
             self.attention &= ~LIMITED_MEMORY
+
+    def refuse_writes(self, error: bytes) -> None:
+        """Answer writes with this error from now on; with nothing, do them again."""
+        self.disk_error = error
+        if error:
+            self.attention |= UNWRITABLE
+        else:
+            self.attention &= ~UNWRITABLE
 
     def need_replicas(self, count: int) -> None:
         """Refuse writes while fewer replicas than this follow (``min-replicas-to-write``)."""
@@ -362,6 +379,6 @@ class Server:
         self.end_batch()
         self.replication.close()
         self.saving.close()
+        self.append_only.close()
         self.waiting.end_all(None)
         self.keyspace.expiry_timer.stop()
-        self.keyspace.lazy_free.stop()

@@ -1,4 +1,4 @@
-"""Commands as they stand in the stream."""
+"""Commands as they stand in what replicas are sent, and in the append-only file."""
 
 from __future__ import annotations
 
