@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
+from zope.interface import provider
 
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
@@ -195,3 +197,18 @@ def wire_class() -> type[Wire]:
 @pytest.fixture(scope="session")
 def tie_class() -> type[Tie]:
     return Tie
+
+
+@pytest.fixture
+def logged_errors() -> Iterator[list[str]]:
+    """The errors that are logged during the test."""
+    seen: list[str] = []
+
+    @provider(ILogObserver)
+    def observe(event: dict[str, Any]) -> None:
+        if event["log_level"] is LogLevel.error:
+            seen.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield seen
+    globalLogPublisher.removeObserver(observe)

@@ -320,3 +320,20 @@ class TestTheProtocol:
         assert node.call("GET", "a") is None
         assert node.call("ROLE")[0] == b"master"
         assert node.call("CLIENT", "LIST", "TYPE", "master") == b""
+
+
+def test_a_replica_goes_on_after_a_command_that_fails(
+    node: Node, other: Node, tie_class: type[Tie], logged_errors: list[str]
+) -> None:
+    tie = follow(other, tie_class, node)
+    node.call("DEBUG", "REPLICATE", "NO-SUCH-COMMAND", "x")
+    node.call("DEBUG", "REPLICATE", "LPUSH", "a", "1")
+    node.call("SET", "b", "1")
+    node.call("INCR", "b")
+    tie.carry()
+    assert len(logged_errors) == 1
+    assert "== CRITICAL ==" in logged_errors[0]
+    assert "NO-SUCH-COMMAND" in logged_errors[0]
+    assert other.call("MGET", "a", "b") == [None, b"2"]
+    assert other.call("TYPE", "a") == b"list"
+    assert other.info()["master_repl_offset"] == node.info()["master_repl_offset"]

@@ -119,6 +119,11 @@ def _change_repl_id(client: Client) -> Reply:
     return OK
 
 
+def _replicate(client: Client, *command: bytes) -> Reply:
+    client.server.replication.tell(command)
+    return OK
+
+
 # ------------------------------------------------------------------------------------------ looking at values
 
 
@@ -335,6 +340,8 @@ QUICKLIST <key> [<0|1>]
 QUICKLIST-PACKED-THRESHOLD <size>
     Sets the threshold for elements to be inserted as plain vs packed nodes.
     0 restores the default.
+REPLICATE <string>
+    Replicates the provided string to replicas, allowing data divergence.
 SET-ACTIVE-EXPIRE <0|1>
     Setting it to 0 disables expiring keys that are not accessed.
 SLEEP <seconds>
@@ -366,6 +373,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[..., Reply]]]] = {
     b"quicklist": (1, 2, _quicklist),
     b"quicklist-packed-threshold": (1, 1, _quicklist_packed_threshold),
     b"replybuffer": (2, 2, _nothing_to_do),
+    b"replicate": (1, sys.maxsize, _replicate),
     b"set-active-expire": (1, 1, _set_active_expire),
     b"set-disable-deny-scripts": (1, 1, _disable_deny_scripts),
     b"sleep": (1, 1, _sleep),

@@ -9,6 +9,7 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -146,6 +147,9 @@ class Replication:
         return (
             self.master is None and self.good_replicas() < self.server.configuration[b"min-replicas-to-write"]
         )
+
+    def tell(self, command: Sequence[bytes]) -> None:
+        """Send the replicas a command that was not run here (DEBUG REPLICATE): they differ from us then."""
 
     # -- what the append-only file tells
 
