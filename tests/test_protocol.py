@@ -436,6 +436,29 @@ class TestLimits:
         producer.resumeProducing()
         assert slow.received() == expected
 
+    def test_and_run_bit_by_bit(self, clock: Clock) -> None:
+        """Whatever is held back, the replies that wait are never much more than the mark."""
+        factory = RespFactory(clock=clock, high_water_mark=100_000)
+        slow = Connection(factory)
+        slow.send(request(b"SET", b"k", b"v" * 1000))
+        self.stop_reading(slow)
+        for _ in range(50):
+            slow.send(request(b"GET", b"k") * 120)
+        producer: Any = slow.transport.producer
+        write = slow.transport.write
+
+        def full(data: bytes) -> None:
+            write(data)
+            producer.pauseProducing()
+
+        slow.transport.write = full
+        received = b""
+        while len(received) < 6000 * 1009:
+            assert slow.protocol.client.output_size() < 300_000
+            producer.resumeProducing()
+            received += slow.received()
+        assert received.count(b"v" * 1000) == 6000
+
     def test_up_to_the_query_buffer_limit(self, clock: Clock) -> None:
         factory = RespFactory(clock=clock, high_water_mark=100_000)
         factory.server.query_buffer_limit = 2_000_000
