@@ -97,8 +97,14 @@ class FileReader:
         expires_at: int | None = None
         idle: int | None = None
         frequency: int | None = None
+        data, size = cursor.data, cursor.size
         while True:
-            kind = cursor.byte()
+            # What cursor.byte() does, without the call.
+            position = cursor.position
+            if position >= size:
+                raise RdbError("the data end early")
+            kind = data[position]
+            cursor.position = position + 1
             if kind < rdb.SLOT_INFO:
                 key = cursor.string()
                 try:
