@@ -34,6 +34,7 @@ local function number_text(number)
   if number ~= number or number == 1 / 0 or number == -1 / 0 then
     if settings.encode_invalid == "null" then return "null" end
     if not settings.encode_invalid then error("Cannot serialise number: must not be NaN or Inf", 0) end
+    if number ~= number then return "nan" end
   end
   return format(number_format, number)
 end
@@ -180,7 +181,7 @@ local function read_number(source, place)
   local sign, rest = word:match("^([+-]?)(.*)$")
   if find(rest, "^infinity") then return sign == "-" and -1 / 0 or 1 / 0, place + #sign + 8 end
   if find(rest, "^inf") then return sign == "-" and -1 / 0 or 1 / 0, place + #sign + 3 end
-  if find(rest, "^nan") then return 0 / 0, place + #sign + 3 end
+  if find(rest, "^nan") then return sign == "-" and 0 / 0 or -(0 / 0), place + #sign + 3 end
   return nil
 end
 

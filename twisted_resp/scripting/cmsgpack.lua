@@ -156,7 +156,8 @@ function read(source, place)
     data, place = text(source, place, 8)
     return unpack_double(data), place
   end
-  if code >= 0xCC and code <= 0xCF then return unsigned(source, place, 2 ^ (code - 0xCC)) end
+  if code == 0xCF then return signed(source, place, 8) end -- as Redis, which has no unsigned numbers in Lua
+  if code >= 0xCC and code <= 0xCE then return unsigned(source, place, 2 ^ (code - 0xCC)) end
   if code >= 0xD0 and code <= 0xD3 then return signed(source, place, 2 ^ (code - 0xD0)) end
   local size
   if code >= 0xC4 and code <= 0xC6 then
@@ -192,10 +193,11 @@ local function read_all(source, limit, offset, tell_offset)
   return results, count
 end
 
-local function unpack_from(name, source, limit, offset, tell_offset)
+local function unpack_from(name, limit, offset, tell_offset, ...)
+  local source = ...
   if type(source) == "number" then source = tostring(source) end
   if type(source) ~= "string" then
-    error("bad argument #1 to '" .. name .. "' (string expected, got " .. (source == nil and "no value" or type(source)) .. ")", 3)
+    error("bad argument #1 to '" .. name .. "' (string expected, got " .. (select("#", ...) == 0 and "no value" or type(source)) .. ")", 3)
   end
   if offset < 0 or limit < 0 then
     error("Invalid request to unpack with offset of " .. offset .. " and limit of " .. #source .. ".", 3)
@@ -222,22 +224,23 @@ function cmsgpack.pack(...)
   return concat(out)
 end
 
-function cmsgpack.unpack(source)
-  local results, count = unpack_from("unpack", source, 0, 0, false)
+function cmsgpack.unpack(...)
+  local results, count = unpack_from("unpack", 0, 0, false, ...)
   return unpack(results, 1, count)
 end
 
-function cmsgpack.unpack_one(source, offset)
-  local results, count = unpack_from("unpack_one", source, 1, floor(tonumber(offset) or 0), true)
+function cmsgpack.unpack_one(...)
+  local results, count = unpack_from("unpack_one", 1, floor(tonumber((select(2, ...))) or 0), true, ...)
   return unpack(results, 1, count)
 end
 
-function cmsgpack.unpack_limit(source, limit, offset)
+function cmsgpack.unpack_limit(...)
+  local _, limit, offset = ...
   local number = tonumber(limit)
   if not number then
     error("bad argument #2 to 'unpack_limit' (number expected, got " .. (limit == nil and "no value" or type(limit)) .. ")", 2)
   end
-  local results, count = unpack_from("unpack_limit", source, floor(number), floor(tonumber(offset) or 0), true)
+  local results, count = unpack_from("unpack_limit", floor(number), floor(tonumber(offset) or 0), true, ...)
   return unpack(results, 1, count)
 end
 

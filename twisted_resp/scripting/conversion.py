@@ -6,6 +6,7 @@ https://redis.io/docs/latest/develop/interact/programmability/lua-api/#data-type
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import copysign
 from typing import Any
 
 from twisted_resp.errors import CommandError
@@ -41,6 +42,8 @@ def argument(value: Any) -> bytes | None:
     if kind is int and -_INTEGERS <= value <= _INTEGERS:
         return b"%d" % value
     if kind is int or kind is float:
+        if value != value and copysign(1.0, value) < 0:
+            return b"-nan"
         return format_double(float(value))
     return None
 

@@ -28,6 +28,7 @@ from twisted_resp.scripting.conversion import argument, for_lua
 from twisted_resp.scripting.interpreter import CountedError, Failure, Interpreter, available
 from twisted_resp.server.client import Client
 from twisted_resp.server.eviction import make_room
+from twisted_resp.server.monitoring import SCRIPT
 from twisted_resp.server.scripting import RunningScript
 from twisted_resp.server.server import LIMITED_MEMORY, REDIS_VERSION, WITHOUT_REPLICAS, Server
 from twisted_resp.server.statistics import CommandEntry
@@ -156,7 +157,7 @@ class Engine:
         caller = running.caller
         client = self._client
         if client is None:
-            client = self._client = Client(server, b"lua")
+            client = self._client = Client(server, b"lua", SCRIPT)
             client.can_block = False
             client.authenticated = True
         client.address = caller.address  # whose rights are the caller's

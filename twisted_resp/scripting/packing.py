@@ -46,8 +46,8 @@ class _Item:
         return offset + ((size - (offset & (size - 1))) & (size - 1))
 
 
-def _items(text: bytes) -> Iterator[_Item]:
-    """Go through a format."""
+def _items(name: bytes, text: bytes) -> Iterator[_Item]:
+    """Go through a format, given to the function of this name."""
     byte_order = "little"
     alignment = 1
     place = 0
@@ -88,7 +88,7 @@ def _items(text: bytes) -> Iterator[_Item]:
         elif kind in (b"b", b"h", b"l") or letter == b"T":
             size = _SIZES[kind]
         else:
-            raise _ProblemError(b"invalid format option '%b'" % letter)
+            raise _ProblemError(b"bad argument #1 to '%b' (invalid format option '%b')" % (name, letter))
         yield _Item(letter, size, alignment, byte_order)
 
 
@@ -139,7 +139,7 @@ def _pack(*args: Any) -> bytes:
     text = _arguments(b"pack", args)
     out = bytearray()
     place = 1
-    for item in _items(text):
+    for item in _items(b"pack", text):
         out += bytes(item.aligned(len(out)) - len(out))
         kind, size = item.kind, item.size
         if kind == b"x":
@@ -150,13 +150,13 @@ def _pack(*args: Any) -> bytes:
             if type(value) is int or type(value) is float:
                 value = b"%.14g" % value
             if type(value) is not bytes:
-                got = _named(value, place < len(args))
+                got = _named(value)
                 raise _ProblemError(
                     b"bad argument #%d to 'pack' (string expected, got %b)" % (place + 1, got)
                 )
             size = size or len(value)
             if len(value) < size:
-                raise _ProblemError(b"bad argument #%d to 'pack' (string too short)" % (place + 1))
+                raise _ProblemError(b"bad argument #%d to 'pack' (string too short)" % (place + 2))
             out += value[:size] if kind == b"c" else value + b"\0"
         elif kind in (b"f", b"d"):
             out += _packed_float(_number(args, place), kind, item.byte_order)
@@ -193,9 +193,9 @@ def _unpack(*args: Any) -> tuple[Any, ...]:
         raise _ProblemError(b"bad argument #3 to 'unpack' (number expected, got %b)" % _named(args[2]))
     offset = int(start) - 1
     if offset < 0:
-        raise _ProblemError(b"offset must be 1 or greater")
+        raise _ProblemError(b"bad argument #3 to 'unpack' (offset must be 1 or greater)")
     results: list[Any] = []
-    for item in _items(text):
+    for item in _items(b"unpack", text):
         offset = item.aligned(offset)
         kind, size = item.kind, item.size
         if offset + size > len(data):
@@ -230,12 +230,12 @@ def _unpack(*args: Any) -> tuple[Any, ...]:
 
 def _size(*args: Any) -> int:
     offset = 0
-    for item in _items(_arguments(b"size", args)):
+    for item in _items(b"size", _arguments(b"size", args)):
         offset = item.aligned(offset)
         if item.kind == b"s":
-            raise _ProblemError(b"bad argument #1 to 'size' (variable-size format in method 'size')")
+            raise _ProblemError(b"bad argument #1 to 'size' (option 's' has no fixed size)")
         if item.kind == b"c" and item.size == 0:
-            raise _ProblemError(b"bad argument #1 to 'size' (variable-length format)")
+            raise _ProblemError(b"bad argument #1 to 'size' (option 'c0' has no fixed size)")
         offset += item.size
     return offset
 

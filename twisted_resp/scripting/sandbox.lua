@@ -177,9 +177,10 @@ function visible.rawset(table, key, value)
   return rawset(table, key, value)
 end
 
-function visible.setmetatable(table, metatable)
+function visible.setmetatable(...)
+  local table, metatable = ...
   if type(table) ~= "table" then bad_argument(1, "setmetatable", "table", table) end
-  if metatable ~= nil and type(metatable) ~= "table" then
+  if select("#", ...) < 2 or (metatable ~= nil and type(metatable) ~= "table") then
     error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
   end
   if shown[table] then error(READ_ONLY, 0) end
@@ -280,7 +281,9 @@ function coroutine_shown.resume(thread, ...)
 end
 local function passed_on(ok, ...)
   if ok then return ... end
-  error(killed or clean((...)), 0)
+  if killed then error(killed, 0) end
+  local problem = clean((...))
+  error(problem, type(problem) == "string" and 3 or 0) -- which says where once more
 end
 function coroutine_shown.wrap(body)
   if type(body) ~= "function" then error("bad argument #1 to 'wrap' (Lua function expected)", 2) end
