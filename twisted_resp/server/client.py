@@ -262,4 +262,5 @@ class Client:
         # The connection knows its client. If that knew the connection too, both would wait for the garbage collector.
         self.write = self.deliver = _no_write
         self.close = _no_close
+        self.hold = _no_hold
         self.query_size = self.output_size = int
