@@ -222,8 +222,6 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
     touching = keyspace.touching
     if client.no_touch:
         keyspace.touching = touching if entry.full_name == b"touch" else TOUCH_NOT
-    if server.attention & MONITORED:
-        _show(client, entry, args)
     current, client.current = client.current, args
     start = perf_counter()
     try:
@@ -239,6 +237,8 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
         if keyspace.touching == TOUCH_NOT:  # else CONFIG SET has just chosen another policy
             keyspace.touching = touching
     seconds = perf_counter() - start
+    if server.attention & MONITORED:
+        _show(client, entry, args)
     entry.calls += 1
     entry.seconds += seconds
     if seconds >= server.slow_threshold:
@@ -264,8 +264,6 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
         return _reject(client, args, refusal, entry)
     if attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
         return postponed
-    if attention & MONITORED:
-        _show(client, entry, args)
     before = keyspace.dirty
     touching = keyspace.touching
     if client.no_touch and entry.full_name not in _TOUCHES:
@@ -284,6 +282,8 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
         if keyspace.touching == TOUCH_NOT:  # else CONFIG SET has just chosen another policy
             keyspace.touching = touching
     seconds = perf_counter() - start
+    if attention & MONITORED:
+        _show(client, entry, args)
     if type(reply) is Deferred:
         if attention & EFFECTS:
             # XREADGROUP may have made a consumer before it found that it has to wait.
@@ -315,7 +315,8 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
 
 
 def _show(client: Client, entry: CommandEntry, args: list[bytes]) -> None:
-    if not entry.flags & (table.SKIP_MONITOR | table.ADMIN):
+    # After the command, as Redis: EXEC ends what is inside it, and SELECT is shown where it led.
+    if not entry.flags & (table.SKIP_MONITOR | table.ADMIN) and not client.server.attention & LOADING:
         client.server.on_monitor(client, args)
 
 
@@ -427,6 +428,9 @@ def _reject(
     if name == b"exec":
         client.discard_transaction()
         error = errors.exec_aborted(error)
+        if client.server.attention & MONITORED:
+            # MULTI was shown, and who looks on is to see that it is over.
+            client.server.on_monitor(client, args)
     elif client.transaction is not None:
         client.transaction.failed = True
     client.current = []

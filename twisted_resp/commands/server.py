@@ -134,6 +134,18 @@ def swapdb(client: Client, index1: bytes, index2: bytes) -> Reply:
 # ------------------------------------------------------------------------------------------ the server itself
 
 
+@command("MONITOR", ADMIN | NOSCRIPT | LOADING | STALE, since="1.0.0", complexity="")
+def monitor(client: Client) -> Reply:
+    """Listens for all requests received by the server in real-time."""
+    if not client.can_block:
+        raise CommandError(b"ERR MONITOR isn't allowed for DENY BLOCKING client")
+    if client.monitoring or (client.replica is not None and client.replica.attached):
+        # It gets a stream already, in which an answer has no place.
+        return NO_REPLY
+    client.server.monitors.add(client)
+    return OK
+
+
 @command("TIME", LOADING | STALE | FAST, since="2.6.0", complexity="O(1)", tips=["nondeterministic_output"])
 def time(client: Client) -> Reply:
     """Returns the server time."""

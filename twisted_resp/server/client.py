@@ -233,7 +233,8 @@ class Client:
     def reset(self) -> None:
         """Go back to the state of a new connection (RESET), but for what the library says of itself."""
         server = self.server
-        self.monitoring = False
+        if self.monitoring:
+            server.monitors.remove(self)
         self.db = server.keyspace.databases[0]
         self.protocol = 2
         self.user = b"default"
