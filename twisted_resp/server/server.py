@@ -23,7 +23,6 @@ from twisted_resp.server.client import Client
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
 from twisted_resp.server.memory import MemoryAccount
-from twisted_resp.server.monitoring import Monitors
 from twisted_resp.server.notifications import Notifications
 from twisted_resp.server.replication import Replication
 from twisted_resp.server.saving import Saving
@@ -152,9 +151,8 @@ class Server:
         self.slow_threshold = 0.01
         self.slow_log = SlowLog(128)
         self.on_slow: Callable[[Client, list[bytes], float], None] = self.slow_log.note
-        #: Who is shown every command; and what is called for each that has run while MONITORED.
-        self.monitors = Monitors(self)
-        self.on_monitor: Callable[[Client, list[bytes]], None] = self.monitors.show
+        #: Called for every command that is about to run while MONITORED.
+        self.on_monitor: Callable[[Client, list[bytes]], None] = lambda client, args: None
         #: What SHUTDOWN does in the end; whoever runs the server says. None: its clients can't stop it.
         self.on_shutdown: Callable[[], None] | None = None
         #: Whether SHUTDOWN has been heard: a script that runs now ends.
@@ -211,8 +209,6 @@ class Server:
             self.channels.forget(client)
         if client.replica is not None:
             self.replication.forget(client)
-        if client.monitoring:
-            self.monitors.remove(client)
 
     @property
     def blocked_clients(self) -> int:
@@ -241,13 +237,6 @@ class Server:
             self.attention |= WITHOUT_REPLICAS
         else:
             self.attention &= ~WITHOUT_REPLICAS
-
-    def show_commands(self, shown: bool) -> None:
-        """Have every command shown to :attr:`on_monitor`, or none."""
-        if shown:
-            self.attention |= MONITORED
-        else:
-            self.attention &= ~MONITORED
 
     # -- who may come in
 
