@@ -23,6 +23,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
 from twisted_resp.server.memory import MemoryAccount
+from twisted_resp.server.monitoring import Monitors
 from twisted_resp.server.notifications import Notifications
 from twisted_resp.server.replication import Replication
 from twisted_resp.server.saving import Saving
@@ -139,6 +140,7 @@ class Server:
         self.commit: Callable[[], None] | None = None
         #: The error that writes get because they can't be brought to disk.
         self.disk_error = b""
+        self._disk_errors = [b"", b""]
         #: The script that runs, and facts about all of them.
         self.scripting = Scripting()
         self.pid = os.getpid()
@@ -151,8 +153,9 @@ class Server:
         self.slow_threshold = 0.01
         self.slow_log = SlowLog(128)
         self.on_slow: Callable[[Client, list[bytes], float], None] = self.slow_log.note
-        #: Called for every command that is about to run while MONITORED.
-        self.on_monitor: Callable[[Client, list[bytes]], None] = lambda client, args: None
+        #: Who is shown every command; and what is called for each that has run while MONITORED.
+        self.monitors = Monitors(self)
+        self.on_monitor: Callable[[Client, list[bytes]], None] = self.monitors.show
         #: What SHUTDOWN does in the end; whoever runs the server says. None: its clients can't stop it.
         self.on_shutdown: Callable[[], None] | None = None
         #: Whether SHUTDOWN has been heard: a script that runs now ends.
@@ -209,6 +212,8 @@ class Server:
             self.channels.forget(client)
         if client.replica is not None:
             self.replication.forget(client)
+        if client.monitoring:
+            self.monitors.remove(client)
 
     @property
     def blocked_clients(self) -> int:
@@ -223,10 +228,15 @@ class Server:
         else:
             self.attention &= ~LIMITED_MEMORY
 
-    def refuse_writes(self, error: bytes) -> None:
-        """Answer writes with this error from now on; with nothing, do them again."""
-        self.disk_error = error
-        if error:
+    def refuse_writes(self, error: bytes, of_snapshot: bool = False) -> None:
+        """Answer writes with this error from now on; with nothing, do them again.
+
+        :param of_snapshot: whether it is a snapshot that can't be written; else it is the append-only file.
+        """
+        self._disk_errors[not of_snapshot] = error
+        # That of a snapshot comes first.
+        self.disk_error = self._disk_errors[0] or self._disk_errors[1]
+        if self.disk_error:
             self.attention |= UNWRITABLE
         else:
             self.attention &= ~UNWRITABLE
@@ -237,6 +247,13 @@ class Server:
             self.attention |= WITHOUT_REPLICAS
         else:
             self.attention &= ~WITHOUT_REPLICAS
+
+    def show_commands(self, shown: bool) -> None:
+        """Have every command shown to :attr:`on_monitor`, or none."""
+        if shown:
+            self.attention |= MONITORED
+        else:
+            self.attention &= ~MONITORED
 
     # -- who may come in
 
