@@ -288,6 +288,24 @@ class TestSavePoints:
         server.clock.pump([1] * 8)
         assert server.info("rdb_last_bgsave_status") == "ok"
 
+    def test_writes_are_refused_while_it_fails(self, server: Server, tmp_path: Path) -> None:
+        server.server.directory = bytes(tmp_path / "later")
+        server.call("CONFIG", "SET", "save", "1 1")
+        server.call("SET", "a", 1)
+        server.clock.pump([1] * 3)
+        for words in (["SET", "a", 2], ["PING"]):
+            with pytest.raises(CommandError, match=r"^MISCONF Redis is configured to save RDB snapshots"):
+                server.call(*words)
+        assert server.call("GET", "a") == b"1"
+        server.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+        server.call("SET", "a", 3)
+        server.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "yes")
+        with pytest.raises(CommandError, match=r"^MISCONF"):
+            server.call("SET", "a", 4)
+        (tmp_path / "later").mkdir()
+        assert server.call("BGSAVE") == b"Background saving started"
+        server.call("SET", "a", 5)
+
     def test_what_was_flushed_does_not_come_back(self, server: Server, tmp_path: Path) -> None:
         server.call("SET", "a", 1)
         server.call("FLUSHALL")

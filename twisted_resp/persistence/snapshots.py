@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
+from twisted_resp.errors import CANNOT_SAVE
 from twisted_resp.persistence.child import Child, can_fork
 from twisted_resp.persistence.contents import load_data, write_contents
 from twisted_resp.rdb.format import RdbError
@@ -71,7 +72,17 @@ class Snapshots(Saving):
     def _saved(self, dirty: int) -> None:
         self._saved_dirty = dirty
         self.last_save = int(self._server.clock.seconds())
-        self.last_ok = True
+        self._note(True)
+
+    def _note(self, ok: bool) -> None:
+        self.last_ok = ok
+        self.consider_errors()
+
+    def consider_errors(self) -> None:
+        """See whether writes are to be refused because of a BGSAVE that failed (``stop-writes-on-bgsave-error``)."""
+        server = self._server
+        refused = not self.last_ok and self.points and server.configuration[b"stop-writes-on-bgsave-error"]
+        server.refuse_writes(CANNOT_SAVE if refused else b"", of_snapshot=True)
 
     def _write(self, version: int = 0, progress: Callable[[int], None] | None = None) -> None:
         path = self.path
@@ -103,7 +114,7 @@ class Snapshots(Saving):
             try:
                 self.save()
             except OSError:
-                self.last_ok = False
+                self._note(False)
                 raise
             self.last_seconds = int(self._server.clock.seconds()) - self._tried
             return
@@ -116,7 +127,7 @@ class Snapshots(Saving):
             self._child = Child(self, self._server.clock)
         except OSError as error:
             _log.warn("Can't save in background: fork: {error}", error=error)
-            self.last_ok = False
+            self._note(False)
             raise
         self.started = self._tried
         _log.info("Background saving started by pid {pid}", pid=self._child.pid)
@@ -150,7 +161,7 @@ class Snapshots(Saving):
                 os.unlink(self._temporary(child.pid))
         if not killed:
             _log.warn("Background saving error")
-            self.last_ok = False
+            self._note(False)
 
     def stop_child(self) -> None:
         """End a BGSAVE that is under way; the snapshot that is there stays."""
@@ -193,6 +204,7 @@ class Snapshots(Saving):
     def set_points(self, points: tuple[tuple[int, int], ...]) -> None:
         """Save unasked from now on, whenever after so many seconds there were so many changes."""
         super().set_points(points)
+        self.consider_errors()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

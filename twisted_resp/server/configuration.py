@@ -301,6 +301,10 @@ def _slow_log_length(server: Server, value: int) -> None:
     server.slow_log.resize(value)
 
 
+def _stop_writes(server: Server, value: bool) -> None:
+    server.saving.consider_errors()
+
+
 def _save_points(server: Server, value: tuple[tuple[int, int], ...]) -> None:
     server.saving.set_points(value)
 
@@ -328,6 +332,7 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"maxmemory": _memory_limit,
     b"maxmemory-policy": _policy,
     b"save": _save_points,
+    b"stop-writes-on-bgsave-error": _stop_writes,
     b"min-replicas-max-lag": _replicas,
     b"min-replicas-to-write": _replicas,
     b"notify-keyspace-events": _events,

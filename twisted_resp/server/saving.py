@@ -78,6 +78,9 @@ class Saving:
         :raises ValueError: something is wrong with it.
         """
 
+    def consider_errors(self) -> None:
+        """See whether writes are to be refused because of a BGSAVE that failed (``stop-writes-on-bgsave-error``)."""
+
     def flushed(self) -> None:
         """All data were deleted (FLUSHALL): they are not to come back with a snapshot."""
 
