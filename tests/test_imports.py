@@ -27,7 +27,9 @@ ROWS = (
     ("server",),
     ("commands",),
     ("scripting", "persistence", "replication", "cluster"),
+    ("assembly",),
     ("output", "in_process"),  # the two ways in which replies leave: over a transport, and as Deferreds
+    ("transports",),
     ("protocol",),
     ("service", "tap", "__main__"),
     ("__init__",),  # the front door: what `from twisted_resp import ...` offers

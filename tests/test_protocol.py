@@ -193,6 +193,10 @@ class TestRequests:
         stranger = Connection(connection.protocol.factory)
         assert stranger.send(many) == b"-ERR Protocol error: unauthenticated multibulk length\r\n"
 
+    def test_a_password_may_be_text(self, clock: Clock) -> None:
+        connection = Connection(RespFactory(clock=clock, password="sésame"))
+        assert connection.send(request(b"AUTH", "sésame".encode())) == b"+OK\r\n"
+
     def test_resp3(self, connection: Connection) -> None:
         assert connection.send(request(b"GET", b"a")) == b"$-1\r\n"
         assert connection.send(request(b"HELLO", b"3")).startswith(b"%7\r\n$6\r\nserver\r\n")

@@ -15,21 +15,17 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
-from twisted_resp.commands import load_all
-from twisted_resp.commands.dispatch import STATES, install
+from twisted_resp.assembly import assemble
 from twisted_resp.errors import MAX_CLIENTS, CommandError, internal_error
-from twisted_resp.in_process import InProcessClient
+from twisted_resp.in_process import InProcessClient, as_argument
 from twisted_resp.output import Output, output_for
-from twisted_resp.persistence import install as install_persistence
-from twisted_resp.replication import install as install_replication
 from twisted_resp.resp import (
     BULK_HEADERS,
     BURSTS,
@@ -43,10 +39,9 @@ from twisted_resp.resp import (
     decode_burst,
     encode_into,
 )
-from twisted_resp.scripting import install as install_scripting
 from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client
-from twisted_resp.server.server import Server
 from twisted_resp.text.command_line import split_arguments
+from twisted_resp.transports import address_text, descriptor, reentrant_reactor, tune
 
 __all__ = ["RespFactory", "RespProtocol"]
 
@@ -98,7 +93,7 @@ class RespProtocol(LineReceiver):
         self._output: Output = output_for(transport)
         self._output.drained = self._output_drained
         server.statistics.connections_received += 1
-        refusal = self.factory.refusal(transport)
+        refusal = self.factory.refusal()
         if refusal is not None:
             server.statistics.rejected_connections += 1
             self._closing = True
@@ -108,7 +103,7 @@ class RespProtocol(LineReceiver):
         server.keyspace.tick()
         peer, local = transport.getPeer(), transport.getHost()
         if isinstance(local, (IPv4Address, IPv6Address)):
-            _tune(transport)
+            tune(transport)
         if not server.port and isinstance(local, (IPv4Address, IPv6Address)):
             server.port = local.port
         client = self.client = Client(
@@ -116,14 +111,14 @@ class RespProtocol(LineReceiver):
             # The peer of a unix socket has no name: Redis shows the path.
             address_text(peer if not isinstance(peer, UNIXAddress) else local),
             address_text(local),
-            _descriptor(transport),
+            descriptor(transport),
         )
         client.write = self.write
         client.deliver = self.deliver
         client.close = self.close
         client.hold = self.hold
         if server.scripting.reactor is None:
-            server.scripting.reactor = _reentrant(getattr(transport, "reactor", None))
+            server.scripting.reactor = reentrant_reactor(transport)
         client.query_size = self._query_size
         client.output_size = self._output_size
         self._decoder.authenticated = client.authenticated
@@ -575,7 +570,7 @@ class RespFactory(Factory):
         self,
         clock: IReactorTime | None = None,
         databases: int = 16,
-        password: bytes = b"",
+        password: bytes | str = b"",
         seed: int | None = None,
         high_water_mark: int = 64 * 1024 * 1024,
     ) -> None:
@@ -583,15 +578,8 @@ class RespFactory(Factory):
             from twisted.internet import reactor  # not at import: that would install it
 
             clock = reactor
-        load_all()
-        self.server = Server(clock, STATES, databases, seed)
-        install(self.server)
-        install_persistence(self.server)
-        install_replication(self.server)
-        install_scripting(self.server)
-        if password:
-            self.server.password = password
-            self.server.password_required = True
+        self.server = assemble(clock, databases, seed)
+        self.server.set_password(as_argument(password))
         self.high_water_mark = high_water_mark
         self._own_client: InProcessClient | None = None
 
@@ -603,7 +591,7 @@ class RespFactory(Factory):
         """The last port is closed: disconnect clients and cancel timers. The data stay."""
         self.server.close()
 
-    def refusal(self, transport: Any) -> bytes | None:
+    def refusal(self) -> bytes | None:
         """Why a new connection is turned away, or None."""
         if len(self.server.clients) >= self.server.max_clients:
             return MAX_CLIENTS
@@ -625,39 +613,3 @@ class RespFactory(Factory):
         if self._own_client is None:
             self._own_client = self.client()
         return self._own_client.call(*args)
-
-
-def address_text(address: IAddress) -> bytes:
-    """An address as CLIENT LIST shows it."""
-    if isinstance(address, IPv4Address):
-        return b"%b:%d" % (address.host.encode(), address.port)
-    if isinstance(address, IPv6Address):
-        return b"[%b]:%d" % (address.host.encode(), address.port)
-    if isinstance(address, UNIXAddress):
-        name = address.name or b""
-        return b"%b:0" % (name.encode() if isinstance(name, str) else name)
-    return b"?:0"
-
-
-def _reentrant(reactor: Any) -> Any:
-    """A reactor that can look at its sockets while it serves one of them; None for others (asyncio's, say)."""
-    look = getattr(type(reactor), "doIteration", None)
-    return None if look is None or look is ReactorBase.doIteration else reactor
-
-
-def _tune(transport: Any) -> None:
-    """Set the options of a TCP connection as Redis does."""
-    try:
-        # Else a second message to a subscriber waits until the first is acknowledged, which may take 40 ms.
-        transport.setTcpNoDelay(True)
-        # A peer that is gone without a word is found out in the end.
-        transport.setTcpKeepAlive(True)
-    except (AttributeError, OSError):
-        pass  # a test transport; or the peer has hung up already
-
-
-def _descriptor(transport: Any) -> int:
-    try:
-        return int(transport.fileno())
-    except (AttributeError, TypeError, ValueError):
-        return -1

@@ -15,7 +15,8 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_resp.protocol import RespFactory, address_text
+from twisted_resp.protocol import RespFactory
+from twisted_resp.transports import address_text
 
 __all__ = ["ListenError", "LoadError", "RespService"]
 
