@@ -217,10 +217,10 @@ class TestReplication:
         assert engine.error(*words.split()) == error
 
     def test_waitaof(self, engine: Engine) -> None:
-        assert engine.call("WAITAOF", "0", "0", "0") == [1, 0]
+        assert engine.call("WAITAOF", "0", "0", "0") == [0, 0]
         _, replies = self.wait(engine, "WAITAOF", "0", "1", "100")
         engine.clock.advance(1)
-        assert replies == [[1, 0]]
+        assert replies == [[0, 0]]
 
 
 def test_lolwut(engine: Engine) -> None:

@@ -334,7 +334,7 @@ class TestWait:
     def test_until_it_is_on_our_own_disk(self, node: Node, connect: Connect) -> None:
         # What an append-only file does.
         node.server.effects.add_listener(lambda unit: node.server.replication.count_unit())
-        node.server.configuration[b"appendonly"] = True
+        node.server.replication.synced(0, anew=True)
         client = connect()
         client.send("SET a 1", "SET a 2")
         assert client.send("WAITAOF 1 0 0") == b""
@@ -342,3 +342,7 @@ class TestWait:
         assert client.received() == b""
         node.server.replication.synced(2)
         assert client.received() == b"*2\r\n:1\r\n:0\r\n"
+        node.server.end_batch()
+        assert client.send("SET a 3", "WAITAOF 1 0 0") == b"+OK\r\n"
+        node.server.replication.synced(-1, anew=True)
+        assert client.received().startswith(b"-ERR WAITAOF cannot be used when numlocal is set but")

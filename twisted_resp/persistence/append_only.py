@@ -63,6 +63,8 @@ class AppendOnlyFile(AppendOnly):
         self._as_rdb = True
         self._child: Child | None = None
         self._unsynced = False
+        #: How far the replication's offset is on disk, once there is a base.
+        self._durable = 0
         self._sync: threading.Thread | None = None
         self._sync_error: OSError | None = None
         self._beat_call: Any = None
@@ -124,6 +126,9 @@ class AppendOnlyFile(AppendOnly):
 
     def _listen(self) -> None:
         self.enabled = True
+        replication = self._server.replication
+        self._durable = replication.offset
+        replication.synced(0 if self._without_base else self._durable, anew=True)
         self._server.effects.add_listener(self._tell)
         self._look_regularly()
 
@@ -131,6 +136,7 @@ class AppendOnlyFile(AppendOnly):
         if self.enabled:
             self.enabled = False
             self._server.effects.remove_listener(self._tell)
+            self._server.replication.synced(-1, anew=True)
 
     def _open(self, path: bytes, flags: int = 0) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | flags, 0o644)
@@ -194,6 +200,7 @@ class AppendOnlyFile(AppendOnly):
         data = b"".join(pieces)
         self._pieces.append(data)
         self.unwritten += len(data)
+        server.replication.count_unit()
         if server.commit is None:
             server.commit = self.flush
             server.resume(self.flush)
@@ -214,6 +221,7 @@ class AppendOnlyFile(AppendOnly):
             if always and not self._spares_disk():
                 os.fdatasync(self._descriptor)
                 self._unsynced = False
+                self._reached_disk(server.replication.offset)
         except OSError as error:
             self._write_failed(error)
             if always:
@@ -272,17 +280,30 @@ class AppendOnlyFile(AppendOnly):
     def _sync_apart(self) -> None:
         """Bring to disk what was written, without waiting for it where the clock is a reactor."""
         self._unsynced = False
+        arguments = (self._descriptor, self._server.replication.offset)
         if not IReactorCore.providedBy(self._server.clock):
-            self._sync_file(self._descriptor)
+            self._sync_file(*arguments)
+            self._tell_durable()
             return
-        self._sync = threading.Thread(target=self._sync_file, args=(self._descriptor,), daemon=True)
+        self._sync = threading.Thread(target=self._sync_file, args=arguments, daemon=True)
         self._sync.start()
 
-    def _sync_file(self, descriptor: int) -> None:
+    def _sync_file(self, descriptor: int, offset: int) -> None:
         try:
             os.fdatasync(descriptor)
+            self._durable = max(self._durable, offset)
         except OSError as error:
             self._sync_error = error
+
+    def _reached_disk(self, offset: int) -> None:
+        self._durable = max(self._durable, offset)
+        self._tell_durable()
+
+    def _tell_durable(self) -> None:
+        """Tell WAITAOF, and our master, what is on disk. Without a base nothing is."""
+        replication = self._server.replication
+        if self.enabled and not self._without_base and self._durable > replication.fsynced:
+            replication.synced(self._durable)
 
     # -- once a second
 
@@ -300,6 +321,7 @@ class AppendOnlyFile(AppendOnly):
             self.flush()
         if self._sync is not None and not self._sync.is_alive():
             self.join()
+            self._tell_durable()
         error, self._sync_error = self._sync_error, None
         if error is not None:
             self._unsynced = True
@@ -313,6 +335,7 @@ class AppendOnlyFile(AppendOnly):
             else:
                 self._sync_apart()
         self._rewrite_if_due()
+        server.end_batch()
 
     def _rewrite_if_due(self) -> None:
         if self._child is not None or self._server.saving.started is not None:
@@ -468,6 +491,8 @@ class AppendOnlyFile(AppendOnly):
             raise
         self._manifest = manifest
         self._without_base = False
+        self._tell_durable()
+        self._server.end_batch()
         self._rewritten(True)
         with suppress(OSError):
             manifest.delete_history()

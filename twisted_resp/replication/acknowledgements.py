@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from twisted.internet.defer import Deferred
 
+from twisted_resp.errors import CommandError
 from twisted_resp.resp import Reply
 from twisted_resp.server.client import Client
 from twisted_resp.server.waiting import NOT_READY, Parked
@@ -68,17 +69,15 @@ class Acknowledgements:
         for each in waiting:
             if each.parked.over:
                 continue
-            now = each.parked.on_timeout = each.copies()
+            try:
+                now = each.parked.on_timeout = each.copies()
+            except CommandError as error:
+                self._feed.server.waiting.finish(each.parked, error)
+                continue
             if each.enough(now):
                 self._feed.server.waiting.finish(each.parked, now)
             else:
                 self._waiting.append(each)
-
-    def end_all(self, reply: Reply) -> None:
-        """This server is no master any more: nobody will acknowledge anything."""
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            self._feed.server.waiting.finish(each.parked, reply)
 
 
 def _not_ready() -> Reply:

@@ -288,12 +288,12 @@ def waitaof(client: Client, numlocal: bytes, numreplicas: bytes, timeout: bytes)
             b"ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just "
             b"local and are not propagated."
         )
-    if local and not client.server.configuration[b"appendonly"]:
-        raise CommandError(b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
     offset, acknowledgements = client.write_offset, feed.acknowledgements
 
     def count() -> Reply:
-        # Redis, too, counts nothing written as all written.
+        # Also while it waits: CONFIG SET appendonly no ends it.
+        if local and feed.fsynced < 0:
+            raise CommandError(b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
         return [int(feed.fsynced >= offset), acknowledgements.durable_copies(offset)]
 
     return acknowledgements.wait(

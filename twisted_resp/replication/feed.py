@@ -252,9 +252,9 @@ class Feed(Replication):
         replica.snapshot_size = 0
         self.acknowledgements.changed()
 
-    def synced(self, offset: int) -> None:
+    def synced(self, offset: int, anew: bool = False) -> None:
         """See :meth:`Replication.synced`."""
-        super().synced(offset)
+        super().synced(offset, anew)
         self.acknowledgements.changed()
 
     def forget(self, client: Client) -> None:

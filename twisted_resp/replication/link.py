@@ -90,7 +90,7 @@ class Link:
         if self._protocol is None or not self.master.connected:
             return
         words = [b"REPLCONF", b"ACK", b"%d" % self.feed.offset]
-        if self.server.configuration[b"appendonly"]:
+        if self.feed.fsynced >= 0:
             words += [b"FACK", b"%d" % self.feed.fsynced]
         self._protocol.send(*words)
 
@@ -346,6 +346,7 @@ class MasterProtocol(Protocol):
         history, offset = self._new_place
         self._feed.begin_history(history, offset)
         load_snapshot(self._server, snapshot)
+        self._server.append_only.data_replaced()
         self._link.spoilt = history == NO_ID
         # Waiters may find their keys.
         self._server.settle()

@@ -102,7 +102,7 @@ class Replication:
     :ivar offset: bytes of the stream so far. Nothing is counted while there is nobody to count for.
     :ivar replicas: the clients that follow.
     :ivar master: whom this server follows; None for a master.
-    :ivar fsynced: the offset up to which changes are on this server's own disk.
+    :ivar fsynced: the offset up to which changes are on this server's own disk; -1 where nothing is written.
     """
 
     def __init__(self, server: Server) -> None:
@@ -111,7 +111,7 @@ class Replication:
         self.second_id = NO_ID
         self.second_offset = -1
         self.offset = 0
-        self.fsynced = 0
+        self.fsynced = -1
         self.replicas: dict[Client, Replica] = {}
         self.master: Master | None = None
         self.full_syncs = 0
@@ -158,9 +158,12 @@ class Replication:
         if not self.backlog_active and self.master is None:
             self.offset += 1
 
-    def synced(self, offset: int) -> None:
-        """The changes up to this offset are on our own disk."""
-        self.fsynced = max(self.fsynced, offset)
+    def synced(self, offset: int, anew: bool = False) -> None:
+        """The changes up to this offset are on our own disk.
+
+        :param anew: what was said before is not true any more. With an offset of -1 nothing is written.
+        """
+        self.fsynced = offset if anew else max(self.fsynced, offset)
 
     # -- what the server tells
 
