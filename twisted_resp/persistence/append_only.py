@@ -328,7 +328,8 @@ class AppendOnlyFile(AppendOnly):
             self._write_failed(error)
         elif not (self.write_ok or self._unsynced or self._pieces or self._sync):
             self._recovered()
-        every_second = server.configuration[b"appendfsync"] == b"everysec" and not self._spares_disk()
+        # (Under "always" there is something left only from before CONFIG SET.)
+        every_second = server.configuration[b"appendfsync"] != b"no" and not self._spares_disk()
         if self._unsynced and (every_second or not self.write_ok):
             if self._sync is not None:
                 self.delayed += 1
