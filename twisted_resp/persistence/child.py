@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import signal
 import struct
 import threading
@@ -28,6 +27,8 @@ __all__ = ["Child", "Work", "can_fork"]
 
 _REPORT: Final = struct.Struct("<q")
 _DONE: Final = -1
+# How many to close where there is no telling which there are.
+_MOST_DESCRIPTORS: Final = 65536
 
 
 class Work(Protocol):
@@ -54,6 +55,18 @@ def can_fork(server: Server) -> bool:
         and threading.active_count() == 1
         and IReactorFDSet.providedBy(server.clock)
     )
+
+
+def _close_all_but(kept: int) -> None:
+    """Close all descriptors but one, and those of standard input and output."""
+    try:
+        descriptors = [int(name) for name in os.listdir("/dev/fd")]
+    except (OSError, ValueError):
+        descriptors = list(range(_MOST_DESCRIPTORS))
+    for descriptor in descriptors:
+        if descriptor > 2 and descriptor != kept:
+            with suppress(OSError):
+                os.close(descriptor)
 
 
 @implementer(IReadDescriptor)
@@ -90,8 +103,7 @@ class Child:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
-            os.closerange(3, writing)
-            os.closerange(writing + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+            _close_all_but(writing)
             os.set_blocking(writing, False)
             # Collecting would touch, and so copy, every object.
             gc.disable()
