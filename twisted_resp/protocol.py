@@ -482,7 +482,6 @@ class RespProtocol(LineReceiver):
                 return
             self._take(data)
             self._flush()  # which may find that the client owes too much again
-            self._flush()  # which may find that the client owes too much again
 
     # -- limits
 
