@@ -116,6 +116,21 @@ class TestWithAMaster:
         assert third.info()["master_replid"] == other.info()["master_replid"] != node.info()["master_replid"]
         assert other.info()["master_replid2"] == node.info()["master_replid"]
 
+    def test_a_replica_of_a_replica_comes_in_the_middle_of_the_stream(
+        self, node: Node, other: Node, third: Node, tie_class: type[Tie]
+    ) -> None:
+        upper = follow(other, tie_class, node)
+        node.call("SELECT", "3")
+        node.call("SET", "a", "1")
+        upper.carry()
+        lower = follow(third, tie_class, other)
+        node.call("SET", "b", "1")
+        upper.carry()
+        lower.carry()
+        assert digest(third) == digest(other) == digest(node)
+        third.call("SELECT", "3")
+        assert third.call("MGET", "a", "b") == [b"1", b"1"]
+
     def test_a_replica_that_gets_all_anew_sends_its_own_away(
         self, node: Node, other: Node, third: Node, tie_class: type[Tie]
     ) -> None:

@@ -54,6 +54,10 @@ def write_contents(
         (b"aof-base", b"0"),
     ):
         writer.aux(name, value)
+    link = server.replication.master and server.replication.master.client
+    if link:
+        # A replica of ours gets our master's stream from here on, and must know which database that has selected.
+        writer.aux(b"repl-stream-db", b"%d" % link.db.index)
     for code in server.scripting.sources():
         writer.function(code)
     policy = configuration[b"maxmemory-policy"]
@@ -129,6 +133,7 @@ def load_data(server: Server, data: Data, replace: bool = False) -> int:
         _log.warn("Data of the module {name} were left out.", name=name.decode("ascii", "replace"))
     saving = server.saving
     saving.loaded, saving.expired = loaded, expired
+    saving.facts = reader.aux
     try:
         server.scripting.load_sources(reader.functions, replace)
     except CommandError as error:

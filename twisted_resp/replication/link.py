@@ -26,6 +26,7 @@ from twisted_resp.resp import RequestDecoder
 from twisted_resp.server.client import Client
 from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.replication import NO_ID, Master
+from twisted_resp.text.integers import parse_integer
 
 if TYPE_CHECKING:
     from twisted_resp.replication.feed import Feed
@@ -338,7 +339,9 @@ class MasterProtocol(Protocol):
             self._link.drop()
             return
         _log.info("MASTER <-> REPLICA sync: Finished with success")
-        self._start_stream(0)
+        # The stream of a replica begins within that of its master.
+        selected = parse_integer(self._server.saving.facts.get(b"repl-stream-db", b"0")) or 0
+        self._start_stream(selected if 0 <= selected < len(self._server.keyspace.databases) else 0)
         if rest:
             self._receive(rest)
 

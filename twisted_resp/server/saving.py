@@ -24,6 +24,7 @@ class Saving:
     :ivar processed: how many keys it has written, of ``total``.
     :ivar saves: how many snapshots were begun.
     :ivar loaded: how many keys the last loading brought, ``expired`` how many were left out as expired.
+    :ivar facts: what the file said of the server that wrote it.
     :ivar may_fork: whether the process is the server's own, so that it may fork for a BGSAVE.
     :ivar points: pairs of seconds and changes after which to save unasked. Other than Redis, which has some by
         default, a server has none until somebody sets them.
@@ -40,6 +41,7 @@ class Saving:
         self.saves = 0
         self.loaded = 0
         self.expired = 0
+        self.facts: dict[bytes, bytes] = {}
         self.may_fork = False
         self.points: tuple[tuple[int, int], ...] = ()
         self._saved_dirty = 0
