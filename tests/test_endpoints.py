@@ -104,13 +104,19 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return Certificate(str(directory / "cert.pem"), str(directory / "key.pem"))
 
 
+@pytest.fixture(scope="module")
+def tls_server(certificate: Certificate) -> Iterator[Server]:
+    """A server with TLS and nothing else, shared: starting one takes longer than most tests."""
+    with Server(
+        "--no-tcp", "--tls-port", "0", "--tls-cert", certificate.certificate, "--tls-key", certificate.key
+    ) as server:
+        yield server
+
+
 class TestTls:
     @pytest.fixture
-    def server(self, certificate: Certificate) -> Iterator[Server]:
-        with Server(
-            "--no-tcp", "--tls-port", "0", "--tls-cert", certificate.certificate, "--tls-key", certificate.key
-        ) as server:
-            yield server
+    def server(self, tls_server: Server) -> Server:
+        return tls_server
 
     @pytest.fixture(params=[2, 3])
     def client(
@@ -124,6 +130,7 @@ class TestTls:
             ssl_ca_certs=certificate.certificate,
             protocol=request.param,
         ) as client:
+            client.flushall()
             yield client
 
     def connect(self, server: Server, certificate: Certificate) -> ssl.SSLSocket:
