@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import platform
 import weakref
 from typing import Any
 
@@ -536,6 +537,7 @@ class TestFactory:
         clock.advance(0.1)
         assert factory.server.keyspace.databases[0].values == {}
 
+    @pytest.mark.skipif(platform.python_implementation() == "PyPy", reason="PyPy counts no references")
     def test_a_connection_that_is_gone_leaves_nothing_to_the_garbage_collector(
         self, factory: RespFactory
     ) -> None:
