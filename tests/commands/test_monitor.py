@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from twisted.internet.address import UNIXAddress
@@ -176,7 +176,8 @@ class TestComingAndGoing:
     def test_a_slow_one_is_dropped(self, engine: Engine, monitor: Connection) -> None:
         engine.call("CONFIG", "SET", "client-output-buffer-limit", "replica 100000 0 0")
         # As a transport does whose peer does not read.
-        monitor.transport.producer.pauseProducing()  # type: ignore[attr-defined]
+        producer: Any = monitor.transport.producer
+        producer.pauseProducing()
         for _ in range(5):
             engine.call("SET", "key", "v" * 50_000)
         assert not engine.server.attention & MONITORED

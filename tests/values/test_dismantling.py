@@ -93,7 +93,7 @@ class TestCrumble:
     @counted
     @pytest.mark.parametrize("make", MAKERS)
     def test_in_portions(self, make: Any) -> None:
-        assert slices([make(5000)]) >= 40
+        assert slices([make(5000)]) >= 30
 
     @counted
     @pytest.mark.parametrize("make", MAKERS)

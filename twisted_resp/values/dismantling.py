@@ -27,7 +27,9 @@ from twisted_resp.values.stream_radix import radix_nodes
 __all__ = ["crumble", "free_effort"]
 
 #: A container or value with no more elements than this goes as a whole.
-_SMALL: Final = 64
+_SMALL: Final = 512
+#: With more nodes than this the rest of a stream's structure is not worth counting.
+_ENOUGH: Final = 64
 _LARGE_ENCODINGS: Final = frozenset((b"hashtable", b"skiplist"))
 _PLAIN: Final = frozenset((bytes, bytearray, int, float, tuple))
 _CONTAINERS: Final = frozenset((dict, list, deque))
@@ -42,7 +44,7 @@ def free_effort(value: Any) -> int:
     """How many allocations Redis would have to free for a value, by its own reckoning: at most a rough measure."""
     kind = type(value)
     if kind is List:
-        return value.node_count
+        return int(value.node_count)
     if kind is Stream:
         return _stream_effort(value)
     if kind in _SIZED and value.encoding in _LARGE_ENCODINGS:
@@ -66,7 +68,7 @@ def crumble(parts: list[Any], budget: int) -> int:
 
 def _stream_effort(stream: Stream) -> int:
     starts = [node.start for node in stream.nodes]
-    effort = len(starts) if len(starts) > _SMALL else radix_nodes(starts)
+    effort = len(starts) if len(starts) > _ENOUGH else radix_nodes(starts)
     groups = stream.groups
     if groups:
         effort += len(groups) * (1 + len(next(iter(groups.values())).pending))
@@ -108,7 +110,7 @@ def _crumble_last(parts: list[Any], budget: int) -> int:
 
 def _from_dict(items: dict[Any, Any], parts: list[Any], budget: int) -> int:
     pop = items.popitem
-    while items and budget > 0:
+    while budget > 0 and items:
         value = pop()[1]
         budget -= 1
         kind = type(value)
