@@ -284,12 +284,12 @@ def test_a_state_of_the_server_that_forbids_writes(engine: Engine, connect: Conn
     one, other = connect(), connect()
     one.send("MULTI", "SET k v")
     other.send("MULTI", "GET k")
-    engine.server.need_replicas(2)
+    engine.call("CONFIG", "SET", "min-replicas-to-write", "2")
     assert engine.error("SET", "k", "v") == refusal
     assert engine.call("GET", "k") is None
     assert one.send("EXEC") == b"-EXECABORT Transaction discarded because of: %b\r\n" % refusal
     assert one.send("EXEC") == b"-ERR EXEC without MULTI\r\n"
     assert one.send("MULTI", "SET k v", "EXEC") == b"+OK\r\n-%b\r\n" % refusal + ABORTED
     assert other.send("EXEC") == b"*1\r\n$-1\r\n"
-    engine.server.need_replicas(0)
+    engine.call("CONFIG", "SET", "min-replicas-to-write", "0")
     assert engine.call("SET", "k", "v") == b"OK"

@@ -27,7 +27,11 @@ def theirs(redis_server: Any) -> Iterator[Client]:
     with closing(redis.Redis(port=redis_server.port)) as client:
         client.replicaof("NO", "ONE")
         client.flushall()
+        # Others compare the defaults.
+        delay = client.config_get("repl-diskless-sync-delay")["repl-diskless-sync-delay"]
+        client.config_set("repl-diskless-sync-delay", 0)
         yield client
+        client.config_set("repl-diskless-sync-delay", delay)
         client.replicaof("NO", "ONE")
         client.flushall()
 
@@ -118,7 +122,6 @@ def catch_up(master: Client, replica: Client) -> None:
 def test_all_types(theirs: Client, ours: Client, direction: str) -> None:
     master, replica = (ours, theirs) if direction == "they follow us" else (theirs, ours)
     choose = random.Random(1)
-    theirs.config_set("repl-diskless-sync-delay", 0)
     write(master, choose, 60)
     replica.set("of-its-own", "1")
     replica.replicaof("127.0.0.1", port_of(master))
