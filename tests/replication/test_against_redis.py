@@ -28,7 +28,7 @@ def theirs(redis_server: Any) -> Iterator[Client]:
         client.replicaof("NO", "ONE")
         client.flushall()
         # Others compare the defaults.
-        delay = client.config_get("repl-diskless-sync-delay")["repl-diskless-sync-delay"]
+        delay: Any = client.config_get("repl-diskless-sync-delay")["repl-diskless-sync-delay"]
         client.config_set("repl-diskless-sync-delay", 0)
         yield client
         client.config_set("repl-diskless-sync-delay", delay)
