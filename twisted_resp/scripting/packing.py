@@ -122,7 +122,7 @@ def _number(args: tuple[Any, ...], place: int) -> float:
             pass
     raise _ProblemError(
         b"bad argument #%d to 'pack' (number expected, got %b)"
-        % (place + 1, _named(value, place < len(args)))
+        % (place + 1, _named(value))
     )
 
 

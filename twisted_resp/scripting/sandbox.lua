@@ -12,6 +12,7 @@ local getmetatable, setmetatable, setfenv, loadstring = getmetatable, setmetatab
 local collectgarbage = collectgarbage
 local getinfo, sethook, metatable_of = debug.getinfo, debug.sethook, debug.getmetatable
 local floor, byte, dump, concat, insert = math.floor, string.byte, string.dump, table.concat, table.insert
+local rep = string.rep
 local create, resume = coroutine.create, coroutine.resume
 
 -- Python's objects: they can be called from here, and that is all that anybody can do with them.
@@ -237,6 +238,34 @@ end
 -------------------------------------------------------------------------------------------------- Lua's own libraries
 
 local string_shown = copy(string)
+-- A match takes the C stack as deep as its pattern is long: a long enough one would end the process.
+local LONGEST_PATTERN = 2000
+for _, name in ipairs {"find", "match", "gmatch", "gfind", "gsub"} do
+  local action = string[name]
+  if action then
+    string_shown[name] = function(...)
+      local text, pattern = ...
+      local kind = type(text)
+      if kind ~= "string" and kind ~= "number" then bad_argument(1, name, "string", ...) end
+      kind = type(pattern)
+      if kind ~= "string" then
+        if kind ~= "number" then bad_argument(2, name, "string", select(2, ...)) end
+      elseif #pattern > LONGEST_PATTERN and not (name == "find" and select(4, ...)) then
+        error("pattern too complex", 2)
+      end
+      return action(...)
+    end
+  end
+end
+function string_shown.rep(...)
+  local text, count = ...
+  local kind = type(text)
+  if kind ~= "string" and kind ~= "number" then bad_argument(1, "rep", "string", ...) end
+  count = tonumber(count)
+  if not count then bad_argument(2, "rep", "number", select(2, ...)) end
+  if #tostring(text) * count > 2147483648 then error("resulting string too large", 2) end
+  return rep(text, count)
+end
 local string_proxy = protect(string_shown)
 visible.string = string_proxy
 -- The metatable of all strings is one for all scripts.
