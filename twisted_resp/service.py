@@ -95,15 +95,18 @@ class RespService(Service):
 
     def _load_snapshot(self) -> None:
         load, self._load = self._load, False
-        if not load:
-            return
         server = self.factory.server
         if server.configuration[b"appendonly"]:
             try:
-                server.append_only.start()
+                if load:
+                    server.append_only.start()
+                else:  # the data are here: it ran before, perhaps
+                    server.append_only.enable()
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 self._give_up(LoadError(f"Fatal error loading the append only file: {reason}. Exiting."))
+            return
+        if not load:
             return
         try:
             server.saving.load_if_there()

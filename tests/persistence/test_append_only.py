@@ -14,6 +14,8 @@ from twisted.internet.testing import StringTransport
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence.append_only_loading import AppendOnlyError, commands_in
+from twisted_resp.replication.snapshots import load_snapshot, snapshot
+from twisted_resp.service import RespService
 
 START = 1_700_000_000
 
@@ -459,6 +461,28 @@ class TestStarting:
         (server.directory / "appendonly.aof.1.incr.aof").unlink()
         with pytest.raises(AppendOnlyError, match=r"appendonly.aof.1.incr.aof .*: No such file or directory"):
             server.start()
+
+    def test_a_service_that_starts_again(self, server: Server) -> None:
+        server.server.configuration[b"appendonly"] = True
+        service = RespService(server.factory, [], load=True)
+        service.startService()
+        server.call("SET", "a", 1)
+        service.stopService()
+        assert server.info("aof_enabled") == "0"
+        service.startService()
+        server.call("SET", "b", 2)
+        server.call("DEBUG", "LOADAOF")
+        assert server.call("MGET", "a", "b") == [b"1", b"2"]
+
+    def test_a_replica_begins_anew_with_its_masters_data(self, server: Server) -> None:
+        server.start()
+        server.call("SET", "a", 1)
+        master = Server(server.directory)
+        master.call("SET", "b", 2)
+        load_snapshot(server.server, snapshot(master.server))
+        assert "appendonly.aof.2.base.rdb" in server.files
+        server.call("DEBUG", "LOADAOF")
+        assert server.call("KEYS", "*") == [b"b"]
 
     def test_loading_again_needs_files(self, server: Server) -> None:
         server.call("SET", "a", 1)

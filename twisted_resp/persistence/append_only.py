@@ -586,6 +586,7 @@ class AppendOnlyFile(AppendOnly):
         dirty = self._server.keyspace.dirty
         self._server.keyspace.flush()
         self._server.keyspace.dirty = dirty
+        self._server.scripting.flush_libraries()
         load_parts(self._server, manifest)
         if self.enabled:
             # A repaired tail is shorter now.

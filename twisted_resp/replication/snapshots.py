@@ -29,3 +29,4 @@ def load_snapshot(server: Server, data: bytes) -> None:
     server.keyspace.flush()
     server.scripting.flush_libraries()
     load_data(server, data)
+    server.append_only.data_replaced()
