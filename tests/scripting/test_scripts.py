@@ -223,7 +223,7 @@ class TestSandbox:
             "getfenv",
             "setfenv",
             "newproxy",
-        ],  # fmt: skip
+        ],
     )
     def test_what_is_not_there(self, engine: Engine, name: str) -> None:
         assert "nonexistent global variable" in engine.error(f"return {name}")
