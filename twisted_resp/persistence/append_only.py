@@ -45,6 +45,11 @@ _PATIENCE: Final = 3
 _LONGEST_WAIT: Final = 3600
 
 
+def _to_disk(descriptor: int) -> None:
+    """Bring to disk what was written to a file; fdatasync is not everywhere."""
+    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
+
+
 class AppendOnlyFile(AppendOnly):
     """What :class:`~twisted_resp.server.append_only.AppendOnly` knows, and how it is done."""
 
@@ -139,7 +144,7 @@ class AppendOnlyFile(AppendOnly):
             self._server.replication.synced(-1, anew=True)
 
     def _open(self, path: bytes, flags: int = 0) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | flags, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | flags, 0o644)
         self._close_file()
         self._descriptor = descriptor
         self._position = os.fstat(descriptor).st_size
@@ -219,7 +224,7 @@ class AppendOnlyFile(AppendOnly):
             self.unwritten = 0
             self._unsynced = True
             if always and not self._spares_disk():
-                os.fdatasync(self._descriptor)
+                _to_disk(self._descriptor)
                 self._unsynced = False
                 self._reached_disk(server.replication.offset)
         except OSError as error:
@@ -290,7 +295,7 @@ class AppendOnlyFile(AppendOnly):
 
     def _sync_file(self, descriptor: int, offset: int) -> None:
         try:
-            os.fdatasync(descriptor)
+            _to_disk(descriptor)
             self._durable = max(self._durable, offset)
         except OSError as error:
             self._sync_error = error
