@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from twisted_resp import errors
 from twisted_resp.commands.helping import help_reply
@@ -27,7 +26,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.server.server import MONITORED, Server
 from twisted_resp.text.integers import parse_integer
 
-__all__ = ["install", "key_count", "scripts_of"]
+__all__ = ["install", "key_count"]
 
 GROUP = "scripting"
 
@@ -39,12 +38,10 @@ _KEYS: Final = [
 _COMPLEXITY: Final = "Depends on the script that is executed."
 _NO_SCRIPT: Final = b"NOSCRIPT No matching script. Please use EVAL."
 
-_scripts: WeakKeyDictionary[Server, Scripts] = WeakKeyDictionary()
-
 
 def install(server: Server) -> Scripts:
     """Give a server its cache of scripts."""
-    scripts = _scripts[server] = Scripts(server)
+    scripts = server.scripting.scripts = Scripts(server)
     for name, flags in (
         (b"eval", _EVAL),
         (b"evalsha", _EVAL),
@@ -55,9 +52,9 @@ def install(server: Server) -> Scripts:
     return scripts
 
 
-def scripts_of(server: Server) -> Scripts:
-    """The scripts of a server."""
-    return _scripts[server]
+def _scripts_of(server: Server) -> Scripts:
+    mine: Scripts = server.scripting.scripts
+    return mine
 
 
 class _Refine:
@@ -110,7 +107,7 @@ def _eval(client: Client, source: bytes, numkeys: bytes, args: tuple[bytes, ...]
         # Before the commands inside.
         server.on_monitor(client, client.current)
     keys = key_count(numkeys, args)
-    scripts = _scripts[server]
+    scripts = _scripts_of(server)
     script = scripts.with_source(source) or scripts.add(source, True)
     return _run(client, scripts, script, keys, args, read_only)
 
@@ -122,7 +119,7 @@ def _evalsha(client: Client, sha: bytes, numkeys: bytes, args: tuple[bytes, ...]
     if len(sha) != 40:
         raise CommandError(_NO_SCRIPT)
     keys = key_count(numkeys, args)
-    scripts = _scripts[server]
+    scripts = _scripts_of(server)
     script = scripts.find(sha) or scripts.find(sha.lower())
     if script is None:
         raise CommandError(_NO_SCRIPT)
@@ -191,7 +188,7 @@ container("SCRIPT", "A container for Lua scripts management commands.", since="2
 )
 def script_load(client: Client, script: bytes) -> Reply:
     """Loads a server-side Lua script to the script cache."""
-    return _scripts[client.server].add(script, False).sha
+    return _scripts_of(client.server).add(script, False).sha
 
 
 @command(
@@ -203,7 +200,7 @@ def script_load(client: Client, script: bytes) -> Reply:
 )
 def script_exists(client: Client, *shas: bytes) -> Reply:
     """Determines whether server-side Lua scripts exist in the script cache."""
-    scripts = _scripts[client.server]
+    scripts = _scripts_of(client.server)
     return [int(scripts.find(sha.lower()) is not None) for sha in shas]
 
 
@@ -220,7 +217,7 @@ def script_flush(client: Client, *mode: bytes) -> Reply:
     """Removes all server-side Lua scripts from the script cache."""
     if mode and (len(mode) > 1 or mode[0].lower() not in (b"async", b"sync")):
         raise CommandError(b"ERR SCRIPT FLUSH only support SYNC|ASYNC option")
-    _scripts[client.server].flush()
+    _scripts_of(client.server).flush()
     return OK
 
 
@@ -252,7 +249,7 @@ def script_debug(client: Client, mode: bytes) -> Reply:
 @command("SCRIPT SHOW sha1", NOSCRIPT, since="8.0.0", complexity="O(1).")
 def script_show(client: Client, sha1: bytes) -> Reply:
     """Shows the source of a script in the script cache."""
-    script = _scripts[client.server].find(sha1.lower())
+    script = _scripts_of(client.server).find(sha1.lower())
     if script is None:
         raise CommandError(_NO_SCRIPT)
     return script.source

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from time import perf_counter
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from twisted_resp import errors
 from twisted_resp.commands.helping import help_reply
@@ -41,15 +40,18 @@ _FCALL: Final = NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | ST
 _FCALL_RO: Final = NOSCRIPT | SKIP_MONITOR | NO_MANDATORY_KEYS | STALE | READONLY
 _ASSUME: Final = "We cannot tell how the keys will be used so we assume the worst,"
 
-_libraries: WeakKeyDictionary[Server, Libraries] = WeakKeyDictionary()
-
 
 def install(server: Server) -> Libraries:
     """Give a server its libraries."""
-    libraries = _libraries[server] = Libraries(server)
+    libraries = server.scripting.libraries = Libraries(server)
     server.commands[b"fcall"].refine = _Refine(libraries, _FCALL)
     server.commands[b"fcall_ro"].refine = _Refine(libraries, _FCALL_RO)
     return libraries
+
+
+def _libraries_of(server: Server) -> Libraries:
+    mine: Libraries = server.scripting.libraries
+    return mine
 
 
 class _Refine:
@@ -69,7 +71,7 @@ def _fcall(client: Client, name: bytes, numkeys: bytes, args: tuple[bytes, ...],
     if server.attention & MONITORED:
         # Before the commands inside.
         server.on_monitor(client, client.current)
-    libraries = _libraries[server]
+    libraries = _libraries_of(server)
     function = libraries.functions.get(name.lower())
     if function is None:
         raise CommandError(b"ERR Function not found")
@@ -127,7 +129,7 @@ def function_load(client: Client, *args: bytes) -> Reply:
     for option in args[:-1]:
         if option.lower() != b"replace":
             raise CommandError(b"ERR Unknown option given: " + option)
-    library = _libraries[client.server].load(args[-1], len(args) > 1, not client.is_master)
+    library = _libraries_of(client.server).load(args[-1], len(args) > 1, not client.is_master)
     client.server.keyspace.dirty += 1
     return library.name
 
@@ -141,7 +143,7 @@ def function_load(client: Client, *args: bytes) -> Reply:
 )
 def function_delete(client: Client, library: bytes) -> Reply:
     """Deletes a library and its functions."""
-    if not _libraries[client.server].delete(library):
+    if not _libraries_of(client.server).delete(library):
         raise CommandError(b"ERR Library not found")
     client.server.keyspace.dirty += 1
     return OK
@@ -160,7 +162,7 @@ def function_flush(client: Client, *mode: bytes) -> Reply:
         raise errors.subcommand_syntax(b"FUNCTION", client.current[1])
     if mode and mode[0].lower() not in (b"async", b"sync"):
         raise CommandError(b"ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
-    _libraries[client.server].flush()
+    _libraries_of(client.server).flush()
     client.server.keyspace.dirty += 1
     return OK
 
@@ -205,7 +207,7 @@ def function_list(client: Client, *options: bytes) -> Reply:
     matches = None if pattern is None else compile_glob(pattern, nocase=True)
     return [
         _listed(library, with_code)
-        for library in _libraries[client.server].libraries.values()
+        for library in _libraries_of(client.server).libraries.values()
         if matches is None or matches(library.name)
     ]
 
@@ -222,7 +224,7 @@ def function_stats(client: Client) -> Reply:
     running = client.server.scripting.running
     if running is not None and not running.is_function:
         raise running.busy()
-    libraries = _libraries[client.server]
+    libraries = _libraries_of(client.server)
     told: Reply = None
     if running is not None:
         told = {
@@ -257,7 +259,7 @@ def function_kill(client: Client) -> Reply:
 )
 def function_dump(client: Client) -> Reply:
     """Dumps all libraries into a serialized binary payload."""
-    return dump_functions(_libraries[client.server].sources())
+    return dump_functions(_libraries_of(client.server).sources())
 
 
 @command(
@@ -282,7 +284,7 @@ def function_restore(client: Client, payload: bytes, *policy: bytes) -> Reply:
         sources = load_functions(payload)
     except RdbError as error:
         raise CommandError(f"ERR {error}") from None
-    _libraries[client.server].restore(sources, how == b"replace", how == b"flush", not client.is_master)
+    _libraries_of(client.server).restore(sources, how == b"replace", how == b"flush", not client.is_master)
     client.server.keyspace.dirty += 1
     return OK
 

@@ -13,6 +13,7 @@ from hashlib import sha1
 from pathlib import Path
 from random import Random
 from typing import Any
+from weakref import WeakMethod
 
 from twisted.logger import Logger, LogLevel
 
@@ -92,14 +93,15 @@ class Interpreter:
         )
         self.table = lua.table_from
         major, minor, patch = map(int, version.split(b"."))
-        host = self._host = {
-            b"call": call,
-            b"may_run": may_run,
-            b"pulse": pulse,
-            b"set_protocol": set_protocol,
-            b"set_replication": set_replication,
-            b"sink": self._sink,
-            b"register": register,
+        host = {
+            b"call": _weakly(call),
+            b"may_run": _weakly(may_run),
+            b"pulse": _weakly(pulse),
+            b"set_protocol": _weakly(set_protocol),
+            b"set_replication": _weakly(set_replication),
+            b"library": _weakly(self._load),
+            b"sink": _appender(self._sunk),
+            b"register": _weakly(register),
             b"without_tail_calls": without_tail_calls,
             b"log": _write_log,
             b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
@@ -113,14 +115,9 @@ class Interpreter:
             b"unpack_double": packing.unpack_double,
             b"unpack_float": packing.unpack_float,
         }
-        loadstring = lua.globals()[b"loadstring"]
-        dump = lua.globals()[b"string"][b"dump"]
-
-        def load(name: str) -> Any:
-            return loadstring(stripped(dump(loadstring(_source(name), b"=redis"))))
-
-        host[b"library"] = lambda name: load(f"{name.decode()}.lua")
-        api = load("sandbox.lua")(self.table(host))
+        self._loadstring = lua.globals()[b"loadstring"]
+        self._dump = lua.globals()[b"string"][b"dump"]
+        api = self._load(b"sandbox")(self.table(host))
         self._run_script = api[b"run_script"]
         self._run_function = api[b"run_function"]
         self._compile = api[b"compile_script"]
@@ -155,7 +152,8 @@ class Interpreter:
 
     def take_sunk(self) -> list[Any]:
         """Many values that Lua could not pass at once."""
-        sunk, self._sunk = self._sunk, []
+        sunk = self._sunk[:]
+        self._sunk.clear()
         return sunk
 
     def run_script(self, script: Any, keys: int, args: Sequence[bytes]) -> Reply | Failure:
@@ -188,8 +186,30 @@ class Interpreter:
             flat = result[1:]
         return _Builder(flat).build()
 
-    def _sink(self, *items: Any) -> None:
-        self._sunk.extend(items)
+    def _load(self, name: bytes) -> Any:
+        """One of our own files in Lua, compiled."""
+        loadstring, dump = self._loadstring, self._dump
+        return loadstring(stripped(dump(loadstring(_source(f"{name.decode()}.lua"), b"=redis"))))
+
+
+def _weakly(method: Callable[..., Any]) -> Callable[..., Any]:
+    """What Lua may hold of us: Python can't see through Lua, so a cycle through it would stay for ever."""
+    if not hasattr(method, "__self__"):
+        return method
+    reference = WeakMethod(method)
+
+    def call(*args: Any) -> Any:
+        target = reference()
+        return None if target is None else target(*args)
+
+    return call
+
+
+def _appender(items: list[Any]) -> Callable[..., None]:
+    def append(*more: Any) -> None:
+        items.extend(more)
+
+    return append
 
 
 def _no_attributes(thing: object, name: object, setting: bool) -> str:

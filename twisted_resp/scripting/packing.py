@@ -120,10 +120,7 @@ def _number(args: tuple[Any, ...], place: int) -> float:
             return float(value)
         except ValueError:
             pass
-    raise _ProblemError(
-        b"bad argument #%d to 'pack' (number expected, got %b)"
-        % (place + 1, _named(value))
-    )
+    raise _ProblemError(b"bad argument #%d to 'pack' (number expected, got %b)" % (place + 1, _named(value)))
 
 
 def _as_integer(number: float) -> int:

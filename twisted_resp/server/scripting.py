@@ -81,6 +81,9 @@ class Scripting:
 
     def __init__(self) -> None:
         self.running: RunningScript | None = None
+        #: The scripts and the libraries of functions themselves.
+        self.scripts: Any = None
+        self.libraries: Any = None
         #: DEBUG SET-DISABLE-DENY-SCRIPTS: whether scripts may run what is not meant for scripts.
         self.anything_goes = False
         #: The reactor that serves the connections, if it can look at them in the middle of a script.
