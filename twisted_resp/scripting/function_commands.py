@@ -38,6 +38,8 @@ GROUP = "scripting"
 
 _FCALL: Final = NOSCRIPT | SKIP_MONITOR | MAY_REPLICATE | NO_MANDATORY_KEYS | STALE
 _FCALL_RO: Final = NOSCRIPT | SKIP_MONITOR | NO_MANDATORY_KEYS | STALE | READONLY
+# So few functions are nothing to free apart from the commands.
+_FEW: Final = 64
 _ASSUME: Final = "We cannot tell how the keys will be used so we assume the worst,"
 
 
@@ -162,8 +164,14 @@ def function_flush(client: Client, *mode: bytes) -> Reply:
         raise errors.subcommand_syntax(b"FUNCTION", client.current[1])
     if mode and mode[0].lower() not in (b"async", b"sync"):
         raise CommandError(b"ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
-    _libraries_of(client.server).flush()
-    client.server.keyspace.dirty += 1
+    server = client.server
+    libraries = _libraries_of(server)
+    lazily = mode[0].lower() == b"async" if mode else server.configuration[b"lazyfree-lazy-user-flush"]
+    if lazily and len(libraries.functions) > _FEW:
+        # They are gone at once all the same; Redis counts the functions and the Lua state.
+        server.keyspace.lazy_free.freed += len(libraries.functions) + 1
+    libraries.flush()
+    server.keyspace.dirty += 1
     return OK
 
 

@@ -759,6 +759,7 @@ return {
     local real = _G
     for name in pairs(copy(real)) do real[name] = nil end
     collectgarbage()
-    collectgarbage("setpause", 110)
+    collectgarbage("setpause", 105)
+    collectgarbage("setstepmul", 1000)
   end,
 }
