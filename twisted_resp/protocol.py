@@ -32,6 +32,7 @@ from twisted_resp.resp import (
     NO_REPLY,
     OK,
     SHORT,
+    SMALL_INTEGERS,
     Push,
     Reply,
     RequestDecoder,
@@ -311,15 +312,22 @@ class RespProtocol(LineReceiver):
         assert client is not None
         assert out is not None
         append = out.append
+        # Whatever changes these two answers with something that is not among the usual replies.
+        quiet = client.reply_mode != REPLY_ON
+        null = b"$-1\r\n" if client.protocol == 2 else b"_\r\n"
         done = 0
         for args in requests:
             done += 1
             reply = client.execute(client, args)
             kind = type(reply)
-            if kind is bytes and len(reply) < SHORT and not client.reply_mode:
+            if kind is bytes and len(reply) < SHORT and not quiet:
                 out += (BULK_HEADERS[len(reply)], reply, b"\r\n")
-            elif reply is OK and not client.reply_mode:
+            elif reply is OK and not quiet:
                 append(b"+OK\r\n")
+            elif kind is int and -1 < reply < SHORT and not quiet:
+                append(SMALL_INTEGERS[reply])
+            elif reply is None and not quiet:
+                append(null)
             elif kind is Deferred:
                 del requests[:done]
                 client.total_commands += done
@@ -333,6 +341,8 @@ class RespProtocol(LineReceiver):
                         del requests[:done]
                         client.total_commands += done
                         return
+                quiet = client.reply_mode != REPLY_ON
+                null = b"$-1\r\n" if client.protocol == 2 else b"_\r\n"
         client.total_commands += done
         requests.clear()
 

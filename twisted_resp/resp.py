@@ -34,6 +34,7 @@ __all__ = [
     "PONG",
     "QUEUED",
     "SHORT",
+    "SMALL_INTEGERS",
     "Attributed",
     "BigNumber",
     "Map",
@@ -160,7 +161,7 @@ SHORT: Final = 1024
 BULK_HEADERS: Final = [b"$%d\r\n" % n for n in range(SHORT)]
 #: The same headers with the line end of what stands before them.
 _header_behind_value: Final = [b"\r\n" + header for header in BULK_HEADERS].__getitem__
-_SMALL_INTS: Final = [b":%d\r\n" % n for n in range(1024)]
+SMALL_INTEGERS: Final = [b":%d\r\n" % n for n in range(SHORT)]
 
 
 def encode(reply: Reply, protocol: int = 2) -> bytes:
@@ -182,7 +183,7 @@ def encode_into(out: list[bytes], reply: Reply, protocol: int) -> None:
     elif reply is OK:
         out.append(b"+OK\r\n")
     elif kind is int:
-        out.append(_SMALL_INTS[reply] if 0 <= reply < 1024 else b":%d\r\n" % reply)
+        out.append(SMALL_INTEGERS[reply] if 0 <= reply < SHORT else b":%d\r\n" % reply)
     elif reply is None:
         out.append(b"$-1\r\n" if protocol == 2 else b"_\r\n")
     elif kind is list:
