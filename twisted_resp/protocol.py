@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from twisted_resp.assembly import assemble
 from twisted_resp.errors import MAX_CLIENTS, CommandError, internal_error
 from twisted_resp.in_process import InProcessClient, as_argument
-from twisted_resp.output import Output, output_for
+from twisted_resp.output import Output, Turn, output_for
 from twisted_resp.resp import (
     BULK_HEADERS,
     BURSTS,
@@ -91,8 +91,9 @@ class RespProtocol(LineReceiver):
         transport: Any = self.transport
         server = self._server = self.factory.server
         self._keyspace = server.keyspace
-        self._output: Output = output_for(transport)
+        self._output: Output = output_for(transport, self.factory.turn)
         self._output.drained = self._output_drained
+        self._output.kept = self._check_output
         server.statistics.connections_received += 1
         refusal = self.factory.refusal()
         if refusal is not None:
@@ -590,6 +591,8 @@ class RespFactory(Factory):
         self.server = assemble(clock, databases, seed)
         self.server.set_password(as_argument(password))
         self.high_water_mark = high_water_mark
+        self.turn = Turn()
+        self.server.send_replies = self.turn.send
         self._own_client: InProcessClient | None = None
 
     def startFactory(self) -> None:

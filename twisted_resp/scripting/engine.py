@@ -368,17 +368,18 @@ class Engine:
                 )
                 running.timed_out = True
                 running.caller.hold(True)
-            server.interrupt(partial(_look_at_sockets, reactor))
+            server.interrupt(partial(_look_at_sockets, reactor, server.send_replies))
             return running.killed or server.ending
         except Exception:
             _log.failure("a pulse of a script failed")
             return False
 
 
-def _look_at_sockets(reactor: Any) -> None:
+def _look_at_sockets(reactor: Any, send_replies: Callable[[], None]) -> None:
     """Let a reactor read, write and accept what it can right now; its timers and threads wait."""
     for _ in range(_LOOKS):
         reactor.doIteration(0)
+        send_replies()
 
 
 def _errors_in(reply: Reply) -> Any:

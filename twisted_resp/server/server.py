@@ -149,6 +149,8 @@ class Server:
         self.pending = False
         #: Reasons to look more closely at each command; 0 almost always.
         self.attention = 0
+        #: Send the replies that wait for the end of the reactor's turn; for whoever lets it not end for long.
+        self.send_replies: Callable[[], None] = lambda: None
         #: A command that takes at least as long (seconds) is handed to :attr:`on_slow`.
         self.slow_threshold = 0.01
         self.slow_log = SlowLog(128)
