@@ -1,4 +1,4 @@
-"""RESP on Twisted: the protocol that carries requests and replies, and the factory that holds the server.
+"""The protocol that carries requests and replies.
 
 :class:`RespProtocol` is a ``LineReceiver``: multibulk requests come in raw mode, whole batches at a time, and go
 through the sans-IO decoder of :mod:`twisted_resp.resp`; inline requests are lines in line mode. It stays in the mode
@@ -12,20 +12,18 @@ sends requests but does not read replies.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
-from twisted_resp.assembly import assemble
-from twisted_resp.errors import MAX_CLIENTS, CommandError, internal_error
-from twisted_resp.in_process import InProcessClient, as_argument
-from twisted_resp.output import Output, Turn, output_for
+from twisted_resp.errors import CommandError, internal_error
+from twisted_resp.output import Output, output_for
 from twisted_resp.resp import (
     BULK_HEADERS,
     BURSTS,
@@ -44,7 +42,10 @@ from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client
 from twisted_resp.text.command_line import split_arguments
 from twisted_resp.transports import address_text, descriptor, reentrant_reactor, tune
 
-__all__ = ["RespFactory", "RespProtocol"]
+if TYPE_CHECKING:
+    from twisted_resp.protocol.factory import RespFactory
+
+__all__ = ["RespProtocol"]
 
 # How much a client may send while it is parked, before we stop reading from it.
 _HELD_LIMIT = 1024 * 1024
@@ -558,70 +559,3 @@ class RespProtocol(LineReceiver):
 
     def _output_size(self) -> int:
         return self._output.size
-
-
-class RespFactory(Factory):
-    """A Redis server for ``reactor.listenTCP(6379, RespFactory())``, an endpoint, or calls within the process.
-
-    :param clock: where time comes from, an ``IReactorTime``; by default the reactor. With a ``task.Clock`` expiry,
-        timeouts and ``TIME`` move when the clock is advanced.
-    :param databases: how many databases there are.
-    :param password: what clients must AUTH with; empty for none.
-    :param seed: for repeatable random choices.
-    :param high_water_mark: how many bytes of replies may wait for a client before nothing more is run for it. What it
-        sends is still read, up to ``client-query-buffer-limit``. (Redis has no such mark: it holds any amount of
-        replies in memory.)
-    """
-
-    protocol = RespProtocol  # type: ignore[assignment]
-    noisy = False
-
-    def __init__(
-        self,
-        clock: IReactorTime | None = None,
-        databases: int = 16,
-        password: bytes | str = b"",
-        seed: int | None = None,
-        high_water_mark: int = 64 * 1024 * 1024,
-    ) -> None:
-        if clock is None:
-            from twisted.internet import reactor  # not at import: that would install it
-
-            clock = reactor
-        self.server = assemble(clock, databases, seed)
-        self.server.set_password(as_argument(password))
-        self.high_water_mark = high_water_mark
-        self.turn = Turn()
-        self.server.send_replies = self.turn.send
-        self._own_client: InProcessClient | None = None
-
-    def startFactory(self) -> None:
-        """The first port is open. What is left from before it was closed expires from now on."""
-        self.server.keyspace.expiry_timer.reschedule()
-
-    def stopFactory(self) -> None:
-        """The last port is closed: disconnect clients and cancel timers. The data stay."""
-        self.server.close()
-
-    def refusal(self) -> bytes | None:
-        """Why a new connection is turned away, or None."""
-        if len(self.server.clients) >= self.server.max_clients:
-            return MAX_CLIENTS
-        return None
-
-    def client(self) -> InProcessClient:
-        """A client within this process, with a selected database, a transaction and so on of its own."""
-        return InProcessClient(self.server)
-
-    def call(self, *args: object) -> Deferred[Reply]:
-        """Run one command within this process, as one client that all calls share.
-
-        >>> factory.call("SET", "key", "value")
-        <Deferred ... current result: b'OK'>
-
-        :param args: bytes, str (encoded as UTF-8), int or float.
-        :raises CommandError: (in the Deferred) for an error reply.
-        """
-        if self._own_client is None:
-            self._own_client = self.client()
-        return self._own_client.call(*args)
