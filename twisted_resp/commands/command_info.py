@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from twisted_resp import errors
 from twisted_resp.commands.documentation import acl_categories, command_docs, command_info, has_keys, keys_of
 from twisted_resp.commands.helping import help_reply
-from twisted_resp.commands.info import entries
 from twisted_resp.commands.table import LOADING, NO_MANDATORY_KEYS, SENTINEL, STALE, Command, command
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import Map, Reply, Status
@@ -28,7 +27,7 @@ _ALL = "O(N) where N is the total number of Redis commands"
 
 def _commands(server: Server) -> list[Command]:
     """Every command, without those inside containers."""
-    return [entry.command for entry in entries(server) if b"|" not in entry.full_name]
+    return [entry.command for entry in server.entries() if b"|" not in entry.full_name]
 
 
 def _look_up(server: Server, name: bytes) -> Command | None:
@@ -94,7 +93,7 @@ def command_docs_(client: Client, *names: bytes) -> Reply:
 )
 def command_list(client: Client, *options: bytes) -> Reply:
     """Returns a list of command names."""
-    chosen = [entry.command for entry in entries(client.server)]
+    chosen = [entry.command for entry in client.server.entries()]
     while options:
         if options[0].lower() != b"filterby" or len(options) != 3:
             raise CommandError(errors.SYNTAX)

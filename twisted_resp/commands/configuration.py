@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from twisted_resp.commands.helping import help_reply
-from twisted_resp.commands.info import entries
 from twisted_resp.commands.table import ADMIN, LOADING, NOSCRIPT, STALE, command, container
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import OK, Map, Reply
@@ -52,7 +51,7 @@ def config_resetstat(client: Client) -> Reply:
     # Traffic is counted by the clients until they go: what they have counted so far is not to be in the sum.
     statistics.input_bytes = -sum(one.total_input for one in server.clients.values())
     statistics.output_bytes = -sum(one.total_output for one in server.clients.values())
-    for entry in entries(server):
+    for entry in server.entries():
         entry.reset()
     keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_fields = keyspace.evicted = 0
     keyspace.lazy_free.freed = 0

@@ -40,7 +40,7 @@ from twisted_resp.server.server import (
     Server,
     States,
 )
-from twisted_resp.server.statistics import CommandEntry
+from twisted_resp.server.statistics import MOST_SAMPLES, CommandEntry
 
 __all__ = [
     "STATES", "call", "delivering", "find", "install", "normal", "queueing", "subscribed", "unauthenticated",
@@ -134,10 +134,12 @@ def normal(client: Client, args: list[bytes]) -> Reply:
     seconds = perf_counter() - start
     if type(reply) is Deferred:
         return _when_served(client, entry, args, reply, seconds)
-    entry.calls += 1
-    entry.seconds += seconds
+    samples = entry.samples  # entry.record(seconds), without the call
+    samples.append(seconds)
+    if len(samples) == MOST_SAMPLES:
+        entry.fold()
     if seconds >= server.slow_threshold:
-        server.on_slow(client, args, seconds)
+        _took_long(client, entry, args, seconds)
     client.last_command = entry.full_name
     if server.pending:
         server.settle()
@@ -239,10 +241,9 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
     seconds = perf_counter() - start
     if server.attention & MONITORED:
         _show(client, entry, args)
-    entry.calls += 1
-    entry.seconds += seconds
+    entry.record(seconds)
     if seconds >= server.slow_threshold:
-        server.on_slow(client, args, seconds)
+        _took_long(client, entry, args, seconds)
     if server.effects.active:
         if keyspace.dirty != before or server.effects.forced:
             server.effects.record(client.db.index, args)
@@ -293,10 +294,9 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
             else:
                 server.effects.abandon()
         return _when_served(client, entry, args, reply, seconds)
-    entry.calls += 1
-    entry.seconds += seconds
+    entry.record(seconds)
     if seconds >= server.slow_threshold:
-        server.on_slow(client, args, seconds)
+        _took_long(client, entry, args, seconds)
     client.last_command = entry.full_name
     if attention & EFFECTS:
         # EXEC and scripts have recorded what ran inside them.
@@ -312,6 +312,14 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
     if keyspace.dirty != before:
         client.write_offset = server.replication.offset
     return reply
+
+
+def _took_long(client: Client, entry: CommandEntry, args: list[bytes], seconds: float) -> None:
+    """Note a slow command: in the slow log, and as an event of the latency monitor."""
+    server = client.server
+    if seconds >= server.slow_log.threshold and not entry.flags & table.SKIP_SLOWLOG:
+        server.slow_log.note(client, args, seconds)
+    server.latency.note(b"fast-command" if entry.flags & table.FAST else b"command", seconds)
 
 
 def _show(client: Client, entry: CommandEntry, args: list[bytes]) -> None:
@@ -393,10 +401,9 @@ def _when_served(
 
     def count(value: Reply) -> Reply:
         spent = seconds if parked is None else seconds + parked.seconds
-        entry.calls += 1
-        entry.seconds += spent
+        entry.record(spent)
         if spent >= server.slow_threshold:
-            server.on_slow(client, args, spent)
+            _took_long(client, entry, args, spent)
         if isinstance(value, CommandError):
             entry.failed += 1
             _count_error(server, value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final, Union
 
@@ -21,15 +21,12 @@ from twisted_resp.server.memory import EMPTY
 from twisted_resp.server.replication import Master
 from twisted_resp.server.server import LOADING as IS_LOADING
 from twisted_resp.server.server import REDIS_VERSION, Server
-from twisted_resp.server.statistics import CommandEntry
 from twisted_resp.text.memory_sizes import format_memory_size
 
 try:
     import resource
 except ImportError:  # there is none on Windows
     resource = None  # type: ignore[assignment]
-
-__all__ = ["entries"]
 
 GROUP = "server"
 
@@ -71,15 +68,6 @@ def info(client: Client, *sections: bytes) -> Reply:
 
 def _printed(value: int | str | bytes) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
-
-
-def entries(server: Server) -> Iterator[CommandEntry]:
-    """Every command and subcommand of a server once, containers before their contents."""
-    for name, entry in server.commands.items():
-        if name == entry.full_name:  # it is there in other spellings, too
-            yield entry
-            if entry.subcommands:
-                yield from entry.subcommands.values()
 
 
 # ------------------------------------------------------------------------------------------------- sections
@@ -250,7 +238,7 @@ def _append_only(server: Server) -> Iterable[Field]:
 
 def _stats(server: Server) -> Iterable[Field]:
     statistics, keyspace, channels = server.statistics, server.keyspace, server.channels
-    commands = sum(entry.calls for entry in entries(server))
+    commands = sum(entry.calls for entry in server.entries())
     received = statistics.input_bytes + sum(client.total_input for client in server.clients.values())
     sent = statistics.output_bytes + sum(client.total_output for client in server.clients.values())
     now = server.now_ms
@@ -294,7 +282,7 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "dump_payload_sanitizations", 0
     yield "client_query_buffer_limit_disconnections", statistics.query_buffer_limit_disconnections
     yield "client_output_buffer_limit_disconnections", statistics.output_buffer_limit_disconnections
-    yield "eventloop_duration_cmd_sum", int(sum(entry.seconds for entry in entries(server)) * 1_000_000)
+    yield "eventloop_duration_cmd_sum", int(sum(entry.seconds for entry in server.entries()) * 1_000_000)
 
 
 def _replication(server: Server) -> Iterable[Field]:
@@ -367,7 +355,7 @@ def _modules(server: Server) -> Iterable[Field]:
 
 
 def _commandstats(server: Server) -> Iterable[Field]:
-    for entry in entries(server):
+    for entry in server.entries():
         calls = entry.calls
         if calls or entry.failed or entry.rejected:
             microseconds = int(entry.seconds * 1_000_000)

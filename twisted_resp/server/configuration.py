@@ -294,7 +294,19 @@ def _memory_limit(server: Server, value: int) -> None:
 
 
 def _slow_threshold(server: Server, value: int) -> None:
-    server.slow_threshold = value / 1_000_000 if value >= 0 else float("inf")
+    server.slow_log.threshold = value / 1_000_000 if value >= 0 else float("inf")
+    server.watch_latency()
+
+
+def _latency_threshold(server: Server, value: int) -> None:
+    server.latency.threshold = value
+    server.watch_latency()
+
+
+def _latency_tracking(server: Server, value: bool) -> None:
+    for entry in server.entries():
+        entry.fold()
+        entry.tracked = value
 
 
 def _slow_log_length(server: Server, value: int) -> None:
@@ -328,6 +340,8 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"bind": _cannot_bind,
     b"appendonly": _append_only,
     b"activedefrag": _cannot_defragment,
+    b"latency-monitor-threshold": _latency_threshold,
+    b"latency-tracking": _latency_tracking,
     b"maxclients": _max_clients,
     b"maxmemory": _memory_limit,
     b"maxmemory-policy": _policy,

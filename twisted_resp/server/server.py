@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from hmac import compare_digest
 from random import Random
@@ -22,6 +22,7 @@ from twisted_resp.server.channels import Channels
 from twisted_resp.server.client import Client
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
+from twisted_resp.server.latency import LatencyMonitor
 from twisted_resp.server.memory import MemoryAccount
 from twisted_resp.server.monitoring import Monitors
 from twisted_resp.server.notifications import Notifications
@@ -151,10 +152,10 @@ class Server:
         self.attention = 0
         #: Send the replies that wait for the end of the reactor's turn; for whoever lets it not end for long.
         self.send_replies: Callable[[], None] = lambda: None
-        #: A command that takes at least as long (seconds) is handed to :attr:`on_slow`.
+        self.slow_log = SlowLog(128, 0.01)
+        self.latency = LatencyMonitor(self)
+        #: A command that takes at least as long (seconds) concerns the slow log or the latency monitor.
         self.slow_threshold = 0.01
-        self.slow_log = SlowLog(128)
-        self.on_slow: Callable[[Client, list[bytes], float], None] = self.slow_log.note
         #: Who is shown every command; and what is called for each that has run while MONITORED.
         self.monitors = Monitors(self)
         self.on_monitor: Callable[[Client, list[bytes]], None] = self.monitors.show
@@ -217,6 +218,14 @@ class Server:
         if client.monitoring:
             self.monitors.remove(client)
 
+    def entries(self) -> Iterator[CommandEntry]:
+        """Every command and subcommand once, containers before their contents."""
+        for name, entry in self.commands.items():
+            if name == entry.full_name:  # it is there in other spellings, too
+                yield entry
+                if entry.subcommands:
+                    yield from entry.subcommands.values()
+
     @property
     def blocked_clients(self) -> int:
         """How many clients wait for a key, or for the end of a pause (INFO's blocked_clients)."""
@@ -242,6 +251,12 @@ class Server:
             self.attention |= UNWRITABLE
         else:
             self.attention &= ~UNWRITABLE
+
+    def watch_latency(self) -> None:
+        """Find commands that take as long as the slow log, or the latency monitor, wants to know."""
+        self.slow_threshold = self.slow_log.threshold
+        if self.latency.threshold:
+            self.slow_threshold = min(self.slow_threshold, self.latency.threshold / 1000)
 
     def need_replicas(self, count: int) -> None:
         """Refuse writes while fewer replicas than this follow (``min-replicas-to-write``)."""

@@ -37,9 +37,13 @@ class SlowCommand(NamedTuple):
 
 
 class SlowLog:
-    """Entries, the newest first. Their numbers go on over a reset."""
+    """Entries, the newest first. Their numbers go on over a reset.
 
-    def __init__(self, most: int) -> None:
+    :ivar threshold: what a command must take to be noted, in seconds.
+    """
+
+    def __init__(self, most: int, threshold: float) -> None:
+        self.threshold = threshold
         self._entries: deque[SlowCommand] = deque(maxlen=most)
         self._next = 0
 
@@ -60,8 +64,6 @@ class SlowLog:
 
     def note(self, client: Client, args: list[bytes], seconds: float) -> None:
         """A command has taken too long."""
-        if args[0].lower() == b"exec":
-            return  # the commands within have come here themselves
         self._entries.appendleft(
             SlowCommand(
                 self._next,

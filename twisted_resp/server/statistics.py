@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable
+from typing import Any, Callable, Final
 
-__all__ = ["CommandEntry", "Rate", "Statistics"]
+from twisted_resp.server.histogram import Histogram
+
+__all__ = ["MOST_SAMPLES", "CommandEntry", "Rate", "Statistics"]
+
+#: So many durations of a command are kept before they are folded into its sums.
+MOST_SAMPLES: Final = 512
 
 
 class CommandEntry:
     """One command in one server: what the dispatcher needs at hand, and what it counts.
 
+    To record a call costs the dispatcher one ``append``: its duration goes to :attr:`samples`, from where
+    :meth:`fold` takes it when there are many, or when somebody asks for a sum.
+
     :ivar least, most: how many words the command may have.
-    :ivar seconds: time spent in it.
+    :ivar samples: what its last calls took, in seconds.
+    :ivar tracked: whether a histogram of that is kept (``latency-tracking``).
     """
 
     __slots__ = (
-        "calls", "command", "failed", "flags", "full_name", "handler", "histogram", "least", "most", "refine",
-        "rejected", "seconds", "skip", "subcommands",
+        "_calls", "_histogram", "_seconds", "command", "failed", "flags", "full_name", "handler", "least", "most",
+        "refine", "rejected", "samples", "skip", "subcommands", "tracked",
     )  # fmt: skip
 
     def __init__(self, command: Any) -> None:
@@ -33,15 +42,49 @@ class CommandEntry:
         self.subcommands: dict[bytes, CommandEntry] | None = None
         #: What tells the flags of one call, where those of the command are too coarse (EVAL).
         self.refine: Callable[[list[bytes]], int] | None = None
+        self.samples: list[float] = []
+        self.tracked = True
         self.reset()
 
     def reset(self) -> None:
         """Start counting anew (CONFIG RESETSTAT)."""
-        self.calls = 0
-        self.seconds = 0.0
+        self.samples.clear()
+        self._calls = 0
+        self._seconds = 0.0
+        self._histogram = Histogram()
         self.rejected = 0
         self.failed = 0
-        self.histogram: Any = None
+
+    def record(self, seconds: float) -> None:
+        """Count a call and what it took."""
+        self.samples.append(seconds)
+        if len(self.samples) >= MOST_SAMPLES:
+            self.fold()
+
+    def fold(self) -> None:
+        """Take the samples to the sums."""
+        samples = self.samples
+        self._calls += len(samples)
+        self._seconds += sum(samples)
+        if self.tracked:
+            self._histogram.add(samples)
+        samples.clear()
+
+    @property
+    def calls(self) -> int:
+        """How often the command has run."""
+        return self._calls + len(self.samples)
+
+    @property
+    def seconds(self) -> float:
+        """The time spent in it."""
+        return self._seconds + sum(self.samples)
+
+    @property
+    def histogram(self) -> Histogram:
+        """How long its calls took, of those that ran while that was tracked."""
+        self.fold()
+        return self._histogram
 
 
 class Rate:
