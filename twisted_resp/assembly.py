@@ -14,10 +14,10 @@ from twisted_resp.server.server import Server
 __all__ = ["assemble"]
 
 
-def assemble(clock: IReactorTime, databases: int = 16, seed: int | None = None) -> Server:
+def assemble(clock: IReactorTime, databases: int = 16, random_seed: int | None = None) -> Server:
     """A server with every command, that nobody is connected to yet. Parameters are those of :class:`Server`."""
     load_all()
-    server = Server(clock, STATES, databases, seed)
+    server = Server(clock, STATES, databases, random_seed)
     install(server)
     install_persistence(server)
     install_replication(server)

@@ -37,7 +37,7 @@ class Engine:
     def __init__(self, start: float = START) -> None:
         self.clock = Clock()
         self.clock.advance(start)
-        self.factory = RespFactory(clock=self.clock, seed=1)
+        self.factory = RespFactory(clock=self.clock, random_seed=1)
         self.server = self.factory.server
 
     @property

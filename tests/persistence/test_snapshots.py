@@ -49,7 +49,7 @@ class Server:
     def __init__(self, directory: Path, start: float = START) -> None:
         self.clock = Clock()
         self.clock.advance(start)
-        self.factory = RespFactory(clock=self.clock, seed=1)
+        self.factory = RespFactory(clock=self.clock, random_seed=1)
         self.server = self.factory.server
         self.server.directory = bytes(directory)
         self.saving: Any = self.server.saving

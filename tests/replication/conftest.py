@@ -73,7 +73,7 @@ class Node:
     def __init__(self) -> None:
         self.reactor = MemoryReactorClock()
         self.reactor.advance(START)
-        self.factory = RespFactory(clock=cast(Any, self.reactor), seed=1)
+        self.factory = RespFactory(clock=cast(Any, self.reactor), random_seed=1)
         self.server = self.factory.server
         self._follower = self.factory.client()
         self._links: list[tuple[Any, Any, Any, Any]] = []

@@ -17,7 +17,7 @@ OOM = "OOM command not allowed when used memory > 'maxmemory'."
 class Engine:
     def __init__(self) -> None:
         self.clock = Clock()
-        self.factory = RespFactory(clock=self.clock, seed=7)
+        self.factory = RespFactory(clock=self.clock, random_seed=7)
         self.server = self.factory.server
 
     def call(self, *args: object) -> Any:

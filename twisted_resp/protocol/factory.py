@@ -23,7 +23,7 @@ class RespFactory(Factory):
         timeouts and ``TIME`` move when the clock is advanced.
     :param databases: how many databases there are.
     :param password: what clients must AUTH with; empty for none.
-    :param seed: for repeatable random choices.
+    :param random_seed: for repeatable random choices.
     :param high_water_mark: how many bytes of replies may wait for a client before nothing more is run for it. What it
         sends is still read, up to ``client-query-buffer-limit``. (Redis has no such mark: it holds any amount of
         replies in memory.)
@@ -37,14 +37,14 @@ class RespFactory(Factory):
         clock: IReactorTime | None = None,
         databases: int = 16,
         password: bytes | str = b"",
-        seed: int | None = None,
+        random_seed: int | None = None,
         high_water_mark: int = 64 * 1024 * 1024,
     ) -> None:
         if clock is None:
             from twisted.internet import reactor  # not at import: that would install it
 
             clock = reactor
-        self.server = assemble(clock, databases, seed)
+        self.server = assemble(clock, databases, random_seed)
         self.server.set_password(as_argument(password))
         self.high_water_mark = high_water_mark
         self.turn = Turn()

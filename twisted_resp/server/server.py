@@ -86,7 +86,7 @@ class Server:
     :param clock: an ``IReactorTime``: the reactor, or a ``task.Clock`` that a test advances.
     :param states: the dispatcher's ways in.
     :param databases: how many.
-    :param seed: for repeatable randomness; None takes it from the system.
+    :param random_seed: for repeatable randomness; None takes it from the system.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class Server:
         clock: IReactorTime,
         states: States,
         databases: int = 16,
-        seed: int | None = None,
+        random_seed: int | None = None,
     ) -> None:
         self.clock = clock
         self.states = states
-        self.random = Random(seed)
+        self.random = Random(random_seed)
         self.keyspace = Keyspace(clock, databases, self.random)
         self.waiting = WaitingRoom(self)
         self.watching = WatchList(self.keyspace)

@@ -31,7 +31,7 @@ class ServerThread:
 
     :param port: 0 for any free one; :attr:`port` then tells which.
     :param host: the address to listen on.
-    :param settings: what :class:`RespFactory` takes: ``databases``, ``password``, ``seed``, ...
+    :param settings: what :class:`RespFactory` takes: ``databases``, ``password``, ``random_seed``, ...
     """
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1", **settings: Any) -> None:
