@@ -13,9 +13,13 @@ from twisted_resp.rdb.encodings import pack_listpack
 from twisted_resp.rdb.file_reader import FileReader
 from twisted_resp.rdb.file_writer import FileWriter
 from twisted_resp.rdb.format import NEWEST, RdbError
+from twisted_resp.rdb.stream_writer import stream_payload
 from twisted_resp.rdb.strings import length_of, plain_string
 from twisted_resp.text.crc import crc64
 from twisted_resp.values.limits import Limits
+from twisted_resp.values.stream import Stream
+
+NOISE = bytes(range(256))
 
 
 def written(*keys: tuple[Any, ...], version: int = NEWEST, checksum: bool = True) -> bytes:
@@ -31,9 +35,9 @@ def written(*keys: tuple[Any, ...], version: int = NEWEST, checksum: bool = True
     return b"".join(parts)
 
 
-def sealed(content: bytes) -> bytes:
-    """A file of the newest version with this in it."""
-    content = b"REDIS0012" + content + b"\xff"
+def sealed(content: bytes, magic: bytes = b"REDIS0012") -> bytes:
+    """A file with this in it."""
+    content = magic + content + b"\xff"
     return content + crc64(content).to_bytes(8, "little")
 
 
@@ -119,6 +123,54 @@ def test_what_is_passed_over() -> None:
     assert reader.modules == [b"examples-"]
 
 
+def test_valkey_9() -> None:
+    """Hashes with fields that expire, and slots on their way, in the versions that are Valkey's own."""
+    time = (1 << 40).to_bytes(8, "little")
+    hash_2 = b"\x16\x01h\x02" + b"\x01a\x011" + time + b"\x01b\x012" + b"\xff" * 8
+    slots = b"\xf3\x03job\x02\x01\x05\x09\x09"
+    reader = FileReader(sealed(slots + hash_2 + b"\x00\x01k\x01v", b"VALKEY080"), Limits())
+    records = {record.key: record.value for record in reader}
+    assert reader.of_valkey
+    assert reader.version == 80
+    assert records[b"k"] == b"v"
+    assert list(records[b"h"].items()) == [(b"a", b"1"), (b"b", b"2")]
+    assert records[b"h"].expiries() == {b"a": 1 << 40}
+
+
+def test_newer_versions_are_read_as_far_as_they_are_known() -> None:
+    """Redis 8.6: a stream with producers, and what modules say of a key."""
+    stream = Stream(Limits())
+    stream.append((1, 1), (b"f", b"v"))
+    producers = b"\x32\x0a" + b"\x01\x03ann\x02" + b"\x01i\x01\x01" + b"\x01j\x01\x01" + b"\x02\x00"
+    metadata = b"\xf3\x01spec\x02\x05\x00"
+    content = metadata + b"\x1a\x01s" + stream_payload(stream, NEWEST) + producers + b"\x00\x01k\x01v"
+    reader = FileReader(sealed(content, b"REDIS0013"), Limits())
+    records = {record.key: record.value for record in reader}
+    assert list(records[b"s"]) == [((1, 1), (b"f", b"v"))]
+    assert records[b"k"] == b"v"
+    assert reader.marked_keys == 1
+
+
+def test_compressed() -> None:
+    keys = [
+        (b"text", b"to be or not to be, " * 20),
+        (b"short", b"x" * 20),
+        (b"number", b"12"),
+        (b"noise", NOISE),
+    ]
+    sizes = []
+    for compress in (False, True):
+        parts: list[bytes] = []
+        writer = FileWriter(parts.append, compress=compress)
+        for key in keys:
+            writer.key(*key)
+        writer.finish()
+        data = b"".join(parts)
+        sizes.append(len(data))
+        assert [(record.key, record.value) for record in FileReader(data, Limits())] == keys
+    assert sizes[1] < sizes[0] - 300
+
+
 def test_empty_collections_are_left_out() -> None:
     empty = (
         b"\x02\x03set\x00"
@@ -139,13 +191,15 @@ def test_empty_collections_are_left_out() -> None:
     [
         (b"", "too short"),
         (b"REDIS001", "too short"),
-        (b"VALKEY080", "wrong signature"),
+        (b"VALKEY08x", "wrong signature"),
+        (b"VALKEY011", "can't handle RDB format version 11"),
+        (b"REDIS0080", "can't handle RDB format version 80"),
         (b"REDIS00x1", "wrong signature"),
         (b"REDIS0000", "can't handle RDB format version 0"),
         (b"REDIS9999", "can't handle RDB format version 9999"),
         (b"REDIS0010", "at byte 9: the data end early"),
         (b"REDIS0010\xff1234", "at byte 10: the data end early"),
-        (b"REDIS0010\x1a\x01k", "at byte 12: unknown type of value 26"),
+        (b"REDIS0010\x1b\x01k", "at byte 12: unknown type of value 27"),
         (b"REDIS0010\xf6", "release candidate"),
         (b"REDIS0010\xf7\x01\x09", "unknown part 9"),
         (b"REDIS0010\x00\x05key", "at byte 10: the data end early, 2 bytes are missing"),

@@ -14,11 +14,27 @@ REPETITIVE = st.lists(st.sampled_from([b"a", b"bcd", b"x" * 300, b"0123456789" *
 
 @given(st.one_of(st.binary(max_size=600), REPETITIVE))
 def test_round_trip(data: bytes) -> None:
-    assert decompress(compress(data), len(data)) == data
+    compressed = compress(data)
+    assert compressed is not None
+    assert decompress(compressed, len(data)) == data
 
 
 def test_it_compresses() -> None:
-    assert len(compress(b"ab" * 5000)) < 200
+    data = b"ab" * 50_000
+    compressed = compress(data)
+    assert compressed is not None
+    assert len(compressed) < 2000
+    assert decompress(compressed, len(data)) == data
+
+
+def test_what_is_not_worth_it() -> None:
+    assert compress(bytes(range(100)), 95) is None
+    assert compress(b"", 0) == b""
+    text = b"one two three, one two three"
+    compressed = compress(text, len(text) - 1)
+    assert compressed is not None
+    assert len(compressed) < len(text)
+    assert compress(text, len(compressed) - 1) is None
 
 
 def test_references_that_overlap_themselves() -> None:

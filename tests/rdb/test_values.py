@@ -104,6 +104,7 @@ class TestStrings:
     def test_compressed(self) -> None:
         data = b"spam and eggs and spam and eggs and spam" * 10
         packed = compress(data)
+        assert packed is not None
         assert Cursor(b"\xc3" + length_of(len(packed)) + length_of(len(data)) + packed).string() == data
 
     @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from twisted_resp.keyspace import lfu
 from twisted_resp.rdb.cursor import Data
 from twisted_resp.rdb.file_reader import FileReader
 from twisted_resp.rdb.file_writer import FileWriter
-from twisted_resp.rdb.format import COMPATIBLE, RdbError
+from twisted_resp.rdb.format import COMPATIBLE, NEWEST, RdbError
 from twisted_resp.rdb.writer import needed_version
 from twisted_resp.server.server import REDIS_VERSION, Server
 
@@ -36,16 +36,23 @@ def write_contents(
     write: Callable[[bytes], Any],
     version: int = 0,
     progress: Callable[[int], None] | None = None,
+    compress: bool | None = None,
 ) -> None:
     """Write all data as an RDB file.
 
     :param write: takes the bytes, piece by piece.
     :param version: the RDB version; 0 for one that Redis 7.0 reads, as far as the data allow it.
     :param progress: is told now and then how many keys were written.
+    :param compress: whether to compress strings; None for what ``rdbcompression`` says.
     """
     keyspace = server.keyspace
     configuration = server.configuration
-    writer = FileWriter(write, version or _version_for(server), configuration[b"rdbchecksum"])
+    writer = FileWriter(
+        write,
+        version or _version_for(server),
+        configuration[b"rdbchecksum"],
+        configuration[b"rdbcompression"] if compress is None else compress,
+    )
     for name, value in (
         (b"redis-ver", REDIS_VERSION),
         (b"redis-bits", b"64"),
@@ -82,9 +89,9 @@ def write_contents(
 
 
 def dump_bytes(server: Server, version: int = 0) -> bytes:
-    """All data as the bytes of an RDB file; ``version`` as in :func:`write_contents`."""
+    """All data as the bytes of an RDB file, not compressed; ``version`` as in :func:`write_contents`."""
     parts: list[bytes] = []
-    write_contents(server, parts.append, version)
+    write_contents(server, parts.append, version, compress=False)
     return b"".join(parts)
 
 
@@ -99,6 +106,8 @@ def load_data(server: Server, data: Data, replace: bool = False) -> int:
     keyspace = server.keyspace
     databases = keyspace.databases
     reader = FileReader(data, keyspace.limits, server.configuration[b"rdbchecksum"])
+    if reader.version > NEWEST:
+        _log.info("RDB version {version}: newer than what is written here", version=reader.version)
     now = keyspace.now
     keep_expired = keyspace.hold_expiry
     by_frequency = keyspace.touching == 2
@@ -131,6 +140,8 @@ def load_data(server: Server, data: Data, replace: bool = False) -> int:
         _log.info("empty keys skipped: {count}", count=reader.empty_keys)
     for name in reader.modules:
         _log.warn("Data of the module {name} were left out.", name=name.decode("ascii", "replace"))
+    if reader.marked_keys:
+        _log.warn("What modules said of {count} keys was left out.", count=reader.marked_keys)
     saving = server.saving
     saving.loaded, saving.expired = loaded, expired
     saving.facts = reader.aux

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from twisted_resp.rdb import format as rdb
 from twisted_resp.rdb.cursor import Cursor, Data
-from twisted_resp.rdb.format import NEWEST, EmptyValueError, RdbError
+from twisted_resp.rdb.format import LAST_OF_REDIS, EmptyValueError, RdbError
 from twisted_resp.rdb.reader import read_value
 from twisted_resp.text.crc import crc64
 from twisted_resp.values.limits import Limits
@@ -61,10 +61,13 @@ class FileReader:
         if len(data) < _HEADER:
             raise RdbError("the file is too short for an RDB file")
         magic = cursor.take(_HEADER)
-        if magic[:5] != b"REDIS" or not magic[5:].isdigit():
+        #: Whether a Valkey wrote it that has versions of its own.
+        self.of_valkey = magic[:6] == b"VALKEY"
+        digits = magic[6 if self.of_valkey else 5 :]
+        if not (self.of_valkey or magic[:5] == b"REDIS") or not digits.isdigit():
             raise RdbError("wrong signature: this is no RDB file")
-        self.version = int(magic[5:])
-        if not 1 <= self.version <= NEWEST:
+        self.version = int(digits)
+        if not self.version >= 1 or (self.version > LAST_OF_REDIS) != self.of_valkey:
             raise RdbError(f"can't handle RDB format version {self.version}")
         #: Facts about the server that wrote it, as far as they were read.
         self.aux: dict[bytes, bytes] = {}
@@ -72,6 +75,8 @@ class FileReader:
         self.functions: list[bytes] = []
         #: The names of modules that left something there, which was passed over.
         self.modules: list[bytes] = []
+        #: How many keys had something said of them by modules, which was passed over.
+        self.marked_keys = 0
         #: How many keys of empty collections were left out.
         self.empty_keys = 0
         #: Where the RDB ends in the data, known in the end.
@@ -105,8 +110,10 @@ class FileReader:
                 raise RdbError("the data end early")
             kind = data[position]
             cursor.position = position + 1
-            if kind < rdb.SLOT_INFO:
+            if kind < rdb.SLOT_IMPORT:
                 key = cursor.string()
+                if kind == rdb.HASH_METADATA_PRE_GA and self.of_valkey:
+                    kind = rdb.VALKEY_HASH_2
                 try:
                     value = cursor.string() if kind == rdb.STRING else read_value(cursor, kind, limits)
                 except EmptyValueError:
@@ -142,16 +149,26 @@ class FileReader:
         elif kind == rdb.SLOT_INFO:
             for _ in range(3):
                 cursor.length()
+        elif kind == rdb.SLOT_IMPORT and self.of_valkey:
+            cursor.string()  # the name of the job, and its ranges
+            for _ in range(2 * cursor.count(2)):
+                cursor.length()
+        elif kind == rdb.KEY_METADATA:
+            self.marked_keys += 1
+            for _ in range(cursor.count(5)):
+                cursor.take(4)  # what it is
+                self._skip_parts()
         elif kind == rdb.FUNCTION_2:
             self.functions.append(cursor.string())
         elif kind == rdb.MODULE_AUX:
-            self._skip_module()
+            self.modules.append(_module_name(cursor.length()))
+            self._skip_parts()
         else:
             raise RdbError("functions in the form of a release candidate can't be read")
 
-    def _skip_module(self) -> None:
+    def _skip_parts(self) -> None:
+        """Pass over what a module saved."""
         cursor = self._cursor
-        self.modules.append(_module_name(cursor.length()))
         while True:
             part = cursor.length()
             if part == _MODULE_END:

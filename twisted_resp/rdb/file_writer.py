@@ -23,14 +23,20 @@ class FileWriter:
     :param write: takes the bytes.
     :param version: the RDB version.
     :param checksum: whether to end with a CRC-64; else with a zero, which says that there is none.
+    :param compress: whether to compress strings.
     """
 
     def __init__(
-        self, write: Callable[[bytes], Any], version: int = COMPATIBLE, checksum: bool = True
+        self,
+        write: Callable[[bytes], Any],
+        version: int = COMPATIBLE,
+        checksum: bool = True,
+        compress: bool = False,
     ) -> None:
         self._write = write
         self._version = version
         self._checksum = checksum
+        self._compress = compress
         self._crc = 0
         self._parts: list[bytes] = [b"REDIS%04d" % version]
         self._size = 0
@@ -71,7 +77,7 @@ class FileWriter:
             parts.append(b"%c%b" % (rdb.IDLE, length_of(idle)))
         elif frequency is not None:
             parts.append(bytes((rdb.FREQUENCY, frequency)))
-        kind, payload = write_value(value, self._version)
+        kind, payload = write_value(value, self._version, self._compress)
         parts.append(b"%c%b%b" % (kind, string(key), payload))
         self._size += len(payload) + len(key) + 8
         if self._size >= _CHUNK:

@@ -1,6 +1,7 @@
 """The numbers of the RDB format, and the one error that reading it raises.
 
-There is no specification; what is written here is what Redis 2.6 to 8.0 write.
+There is no specification; what is written here is what Redis 2.6 to 8.6 and Valkey 7.2 to 9.0 write. Redis counts its
+versions up to 79; Valkey's own begin at 80, under a signature of its own, and give two numbers another meaning.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from typing import Final
 
 __all__ = [
     "COMPATIBLE",
+    "LAST_OF_REDIS",
     "NEWEST",
     "EmptyValueError",
     "RdbError",
 ]
 
-#: The version that Redis 7.0 and everything later loads, and the newest one (Redis 7.4 and 8.0).
+#: The version that Redis 7.0 and everything later loads, and the newest one that is written (Redis 7.4 to 8.4).
 COMPATIBLE: Final = 10
 NEWEST: Final = 12
+#: What is newer is read as far as it has nothing unknown in it. The last version of Redis' own; then come Valkey's.
+LAST_OF_REDIS: Final = 79
 
 # Types of values.
 STRING: Final = 0
@@ -44,8 +48,14 @@ HASH_METADATA_PRE_GA: Final = 22
 HASH_LISTPACK_EX_PRE_GA: Final = 23
 HASH_METADATA: Final = 24
 HASH_LISTPACK_EX: Final = 25
+STREAM_4: Final = 26
+# Valkey's hash with fields that expire has the number of HASH_METADATA_PRE_GA; here it has one of its own.
+VALKEY_HASH_2: Final = 256 + 22
 
 # What else may stand before a key.
+# Valkey: slots that are just being imported. Redis: what modules say of the key.
+SLOT_IMPORT: Final = 243
+KEY_METADATA: Final = 243
 SLOT_INFO: Final = 244
 FUNCTION_2: Final = 245
 FUNCTION_PRE_GA: Final = 246

@@ -61,41 +61,88 @@ def decompress(data: bytes, length: int) -> bytes:
     return bytes(out)
 
 
-def compress(data: bytes) -> bytes:
-    """Return the data compressed; not necessarily shorter.
+def compress(data: bytes, room: int | None = None) -> bytes | None:
+    """Return the data compressed, or None where that takes more than ``room`` bytes.
 
-    Written for few lines, not for speed: at each place the last one with the same three bytes is tried.
+    Written for speed where every step is Python's: matches are of four bytes at least, whose numbers come from
+    ``memoryview.cast``, and are looked for within blocks of the distance that a reference can have. How many numbers
+    are there more than once says at little cost what can be saved at all.
+
+    :param room: how many bytes the result may have; without it any number.
     """
-    out = bytearray()
-    seen: dict[bytes, int] = {}
     size = len(data)
-    literal = position = 0
-    while position < size:
-        window = data[position : position + 3]
-        place = seen.get(window, -1) if len(window) == 3 else -1
-        seen[window] = position
-        if place < 0 or position - place > _FARTHEST:
-            position += 1
-            continue
-        count = 3
-        most = min(_LONGEST_MATCH, size - position)
+    out = bytearray()
+    view = memoryview(data)
+    if room is None:
+        room = size + size // _LONGEST_RUN + 1
+    for start in range(0, size, _FARTHEST):
+        block = data[start : start + _FARTHEST] if size > _FARTHEST else data
+        numbers = _numbers(view[start : start + _FARTHEST])
+        saved = len(numbers) - len(set(numbers))
+        if saved < len(block) >> 2:
+            _put_literals(out, block)
+        else:
+            _compress_block(out, block, numbers)
+        if len(out) > room:
+            return None
+    return bytes(out) if len(out) <= room else None
+
+
+def _numbers(view: memoryview) -> list[int]:
+    """The four bytes from each place on as a number."""
+    size = len(view)
+    numbers = [0] * max(0, size - 3)
+    for shift in range(min(4, len(numbers))):
+        numbers[shift::4] = view[shift : shift + (size - shift) // 4 * 4].cast("I").tolist()
+    return numbers
+
+
+def _compress_block(out: bytearray, data: bytes, numbers: list[int]) -> None:
+    first: dict[int, int] = {}
+    place_of = first.setdefault
+    size = len(data)
+    literal = begin = position = place = 0
+    last = len(numbers)
+    while True:
+        for position in range(begin, last):
+            place = place_of(numbers[position], position)
+            if place != position:
+                break
+        else:
+            break
+        most = min(size - position, _LONGEST_MATCH)
+        count = 4
         while count < most and data[place + count] == data[position + count]:
-            count += 1
-        _put_literals(out, data[literal:position])
+            # Where much is the same, it is the same for long.
+            if (
+                count < 16
+                or data[place + count : place + 2 * count] != data[position + count : position + 2 * count]
+            ):
+                count += 1
+            else:
+                count *= 2
+        count = min(count, most)
+        if literal < position:
+            _put_literals(out, data[literal:position])
         distance = position - place - 1
         if count < 9:
             out.append((count - 2) << 5 | distance >> 8)
         else:
-            out += bytes((7 << 5 | distance >> 8, count - 9))
+            out.append(0xE0 | distance >> 8)
+            out.append(count - 9)
         out.append(distance & 0xFF)
-        position += count
-        literal = position
-    _put_literals(out, data[literal:])
-    return bytes(out)
+        literal = begin = position + count
+    if literal < size:
+        _put_literals(out, data[literal:])
 
 
 def _put_literals(out: bytearray, data: bytes) -> None:
-    for start in range(0, len(data), _LONGEST_RUN):
+    size = len(data)
+    if size <= _LONGEST_RUN:
+        out.append(size - 1)
+        out += data
+        return
+    for start in range(0, size, _LONGEST_RUN):
         run = data[start : start + _LONGEST_RUN]
         out.append(len(run) - 1)
         out += run

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twisted_resp.rdb.cursor import Cursor
-from twisted_resp.rdb.format import COMPATIBLE, FUNCTION_2, FUNCTION_PRE_GA, NEWEST, RdbError
+from twisted_resp.rdb.format import (
+    COMPATIBLE,
+    FUNCTION_2,
+    FUNCTION_PRE_GA,
+    HASH_METADATA_PRE_GA,
+    LAST_OF_REDIS,
+    VALKEY_HASH_2,
+    RdbError,
+)
 from twisted_resp.rdb.reader import read_value
 from twisted_resp.rdb.strings import plain_string
 from twisted_resp.rdb.writer import needed_version, write_value
@@ -16,6 +24,8 @@ __all__ = ["dump", "dump_functions", "is_intact", "load", "load_functions"]
 
 _FOOTER: Final = 10
 _CRC: Final = 8
+# Up to this version what is known is read, whatever else there may be: Valkey 9.0's.
+_NEWEST_PAYLOAD: Final = 80
 
 
 def dump(value: Any) -> bytes:
@@ -30,9 +40,13 @@ def is_intact(payload: bytes) -> bool:
     """Whether the version is one that we know, and the checksum is right."""
     if len(payload) < _FOOTER:
         return False
-    if int.from_bytes(payload[-_FOOTER:-_CRC], "little") > NEWEST:
+    if _version(payload) > _NEWEST_PAYLOAD:
         return False
     return crc64(payload[:-_CRC]) == int.from_bytes(payload[-_CRC:], "little")
+
+
+def _version(payload: bytes) -> int:
+    return int.from_bytes(payload[-_FOOTER:-_CRC], "little")
 
 
 def load(payload: bytes, limits: Limits) -> Any:
@@ -41,8 +55,11 @@ def load(payload: bytes, limits: Limits) -> Any:
     :raises RdbError: it was well wrapped, but makes no sense.
     """
     cursor = Cursor(payload[:-_FOOTER])
+    kind = cursor.byte()
+    if kind == HASH_METADATA_PRE_GA and _version(payload) > LAST_OF_REDIS:
+        kind = VALKEY_HASH_2
     # As in Redis nobody minds what is left over after the value.
-    return read_value(cursor, cursor.byte(), limits)
+    return read_value(cursor, kind, limits)
 
 
 def dump_functions(sources: list[bytes]) -> bytes:

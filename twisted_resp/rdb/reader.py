@@ -31,6 +31,8 @@ _Unpack = Callable[[bytes], "list[Element]"]
 
 # The greatest time that Redis lets a field have.
 _LATEST: Final = (1 << 48) - 2
+# Fields that don't expire have this time in Valkey's hashes.
+_NO_TIME: Final = -1
 _SPECIAL_SCORES: Final = {254: float("inf"), 255: float("-inf")}
 
 
@@ -44,6 +46,7 @@ def read_value(cursor: Cursor, kind: int, limits: Limits) -> Any:
     """
     reader = _READERS.get(kind)
     if reader is None:
+        # Also what only versions have that are newer than all that we know.
         raise RdbError(f"unknown type of value {kind}")
     return reader(cursor, kind, limits)
 
@@ -227,6 +230,22 @@ def _read_packed_expiring_hash(cursor: Cursor, kind: int, limits: Limits) -> Has
     return _hash(limits, fields, as_bytes(elements[1::3]), b"listpackex", newest_last)
 
 
+def _read_valkey_hash(cursor: Cursor, kind: int, limits: Limits) -> Hash:
+    fields: list[bytes] = []
+    values: list[bytes] = []
+    expiries: dict[bytes, int] = {}
+    for _ in range(cursor.count(10)):
+        fields.append(cursor.string())
+        values.append(cursor.string())
+        at_ms = cursor.milliseconds()
+        if at_ms != _NO_TIME:
+            expiries[fields[-1]] = _time(at_ms)
+    made = _hash(limits, fields, values, b"hashtable", expiries)
+    if made.encoding == b"listpack":
+        made.prepare_expiry()
+    return made
+
+
 def _earliest(cursor: Cursor) -> int:
     at_ms = cursor.milliseconds()
     if not 0 <= at_ms <= _LATEST + 1:
@@ -282,4 +301,6 @@ _READERS: Final[dict[int, _Reader]] = {
     rdb.HASH_LISTPACK_EX_PRE_GA: _read_packed_expiring_hash,
     rdb.HASH_METADATA: _read_expiring_hash,
     rdb.HASH_LISTPACK_EX: _read_packed_expiring_hash,
+    rdb.STREAM_4: read_stream,
+    rdb.VALKEY_HASH_2: _read_valkey_hash,
 }

@@ -23,7 +23,7 @@ _LONGEST_COUNTER: Final = 1 << 63
 def read_stream(cursor: Cursor, kind: int, limits: Limits) -> Stream:
     """Read a stream.
 
-    :param kind: one of the three RDB types of streams.
+    :param kind: one of the four RDB types of streams.
     :raises RdbError: the data make no sense.
     """
     stream = Stream(limits)
@@ -45,7 +45,23 @@ def read_stream(cursor: Cursor, kind: int, limits: Limits) -> Stream:
         stream.entries_added = cursor.length()
     for _ in range(cursor.count(4)):
         _read_group(cursor, kind, stream)
+    if kind == rdb.STREAM_4:
+        _skip_producers(cursor)
     return stream
+
+
+def _skip_producers(cursor: Cursor) -> None:
+    """Pass over what Redis 8.6 knows of producers, so as to add no entry twice (``XADD ... IDMP``)."""
+    cursor.length()  # for how long it remembers, and how many
+    cursor.length()
+    for _ in range(cursor.count(2)):
+        cursor.string()
+        for _ in range(cursor.count(3)):
+            cursor.string()
+            cursor.length()
+            cursor.length()
+    cursor.length()  # how many it had, and how many of them twice
+    cursor.length()
 
 
 def _read_node(cursor: Cursor, stream: Stream, previous: StreamId | None) -> StreamId | None:
@@ -154,7 +170,7 @@ def _read_consumer(cursor: Cursor, kind: int, group: Group, pending: dict[Stream
     """Read a consumer and give it its entries, which are taken out of ``pending``."""
     name = cursor.string()
     seen_time = cursor.milliseconds()
-    active_time = cursor.milliseconds() if kind == rdb.STREAM_3 else seen_time
+    active_time = cursor.milliseconds() if kind >= rdb.STREAM_3 else seen_time
     consumer = group.create_consumer(name, seen_time)
     if consumer is None:
         raise RdbError("a group has a consumer twice")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Final
 
 from twisted_resp.rdb import format as rdb
@@ -18,13 +19,16 @@ _ID: Final = struct.Struct(">QQ")
 _64_BITS: Final = (1 << 64) - 1
 
 
-def stream_payload(stream: Stream, version: int) -> bytes:
-    """The payload of a stream; after version 10 with the times at which consumers were active."""
+def stream_payload(stream: Stream, version: int, blob: Callable[[bytes], bytes] = plain_string) -> bytes:
+    """The payload of a stream; after version 10 with the times at which consumers were active.
+
+    :param blob: what writes the nodes.
+    """
     nodes = [node for node in stream.nodes if node.ids]
     parts = [length_of(len(nodes))]
     for node in nodes:
         parts.append(plain_string(_ID.pack(*node.start)))
-        parts.append(plain_string(_packed_node(node)))
+        parts.append(blob(_packed_node(node)))
     parts.append(length_of(len(stream)))
     for entry_id in (stream.last_id, stream.first_id, stream.max_deleted_id):
         parts += map(length_of, entry_id)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from twisted_resp.rdb.lzf import compress
 from twisted_resp.text.integers import INT32_MAX, INT32_MIN, UINT32_MAX
 from twisted_resp.values.listpack import canonical_integer
 
-__all__ = ["length_of", "plain_string", "string"]
+__all__ = ["compressed_plain_string", "compressed_string", "length_of", "plain_string", "string"]
 
 _BIG_4: Final = struct.Struct(">BI")
 _BIG_8: Final = struct.Struct(">BQ")
 _SMALL: Final = tuple(bytes((length,)) for length in range(64))
 # No longer string is an integer of 32 bits.
 _LONGEST: Final = 11
+# Redis compresses what is longer than that, where it saves at least so many bytes.
+_SHORT: Final = 20
+_LEAST_SAVED: Final = 5
+_COMPRESSED: Final = b"\xc3"
 
 
 def length_of(number: int) -> bytes:
@@ -44,3 +49,18 @@ def string(data: bytes | bytearray) -> bytes:
                 return b"\xc1%b" % number.to_bytes(2, "little", signed=True)
             return b"\xc2%b" % number.to_bytes(4, "little", signed=True)
     return (_SMALL[size] if size < 64 else length_of(size)) + data
+
+
+def compressed_plain_string(data: bytes | bytearray) -> bytes:
+    """A string that is no integer, compressed if that makes it shorter."""
+    size = len(data)
+    if size > _SHORT:
+        compressed = compress(bytes(data), size - _LEAST_SAVED)
+        if compressed is not None:
+            return b"".join((_COMPRESSED, length_of(len(compressed)), length_of(size), compressed))
+    return (_SMALL[size] if size < 64 else length_of(size)) + data
+
+
+def compressed_string(data: bytes | bytearray) -> bytes:
+    """A string in the form that takes the fewest bytes."""
+    return compressed_plain_string(data) if len(data) > _SHORT else string(data)

@@ -8,14 +8,20 @@ a hash with such is written so whatever the version.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted_resp.rdb import format as rdb
 from twisted_resp.rdb.encodings import Element, pack_intset, pack_listpack
 from twisted_resp.rdb.format import COMPATIBLE, NEWEST
 from twisted_resp.rdb.stream_writer import stream_payload
-from twisted_resp.rdb.strings import length_of, plain_string, string
+from twisted_resp.rdb.strings import (
+    compressed_plain_string,
+    compressed_string,
+    length_of,
+    plain_string,
+    string,
+)
 from twisted_resp.text.floats import format_double_17g
 from twisted_resp.text.integers import INT64_MAX
 from twisted_resp.values.hash import Hash
@@ -25,6 +31,8 @@ from twisted_resp.values.sorted_set import SortedSet
 from twisted_resp.values.stream import Stream
 
 __all__ = ["needed_version", "write_value"]
+
+_Writer = Callable[["bytes | bytearray"], bytes]
 
 _DOUBLE: Final = struct.Struct("<d")
 # Doubles below this are integers without a fraction lost.
@@ -36,62 +44,66 @@ def needed_version(value: Any) -> int:
     return NEWEST if type(value) is Hash and value.has_expiries else COMPATIBLE
 
 
-def write_value(value: Any, version: int = COMPATIBLE) -> tuple[int, bytes]:
+def write_value(value: Any, version: int = COMPATIBLE, compress: bool = False) -> tuple[int, bytes]:
     """The RDB type and the payload of a value.
 
     :param value: bytes or bytearray, or an object of ``twisted_resp.values``.
     :param version: the RDB version that the reader knows, at least :data:`~twisted_resp.rdb.format.COMPATIBLE`.
+    :param compress: whether to compress strings in it.
     """
     kind = type(value)
+    text, blob = (compressed_string, compressed_plain_string) if compress else (string, plain_string)
+    if kind is bytes or kind is bytearray:
+        return rdb.STRING, text(value)
     if kind is Hash:
-        return _write_hash(value, version)
+        return _write_hash(value, version, text, blob)
     if kind is List:
-        return rdb.LIST_QUICKLIST_2, _list_payload(value)
+        return rdb.LIST_QUICKLIST_2, _list_payload(value, blob)
     if kind is Set:
-        return _write_set(value, version)
+        return _write_set(value, version, text, blob)
     if kind is SortedSet:
-        return _write_sorted_set(value)
+        return _write_sorted_set(value, text, blob)
     if kind is Stream:
-        return (rdb.STREAM_3 if version > COMPATIBLE else rdb.STREAM_2), stream_payload(value, version)
-    return rdb.STRING, string(value)
+        return (rdb.STREAM_3 if version > COMPATIBLE else rdb.STREAM_2), stream_payload(value, version, blob)
+    raise TypeError(f"there is no RDB type for a {kind.__name__}")
 
 
-def _list_payload(value: List) -> bytes:
+def _list_payload(value: List, blob: _Writer) -> bytes:
     nodes = value.nodes()
     parts = [length_of(len(nodes))]
     for plain, elements in nodes:
         if plain:
             parts.append(length_of(rdb.PLAIN))
-            parts.append(plain_string(elements[0]))
+            parts.append(blob(elements[0]))
         else:
             parts.append(length_of(rdb.PACKED))
-            parts.append(plain_string(pack_listpack(elements)))
+            parts.append(blob(pack_listpack(elements)))
     return b"".join(parts)
 
 
-def _write_set(value: Set, version: int) -> tuple[int, bytes]:
+def _write_set(value: Set, version: int, text: _Writer, blob: _Writer) -> tuple[int, bytes]:
     members = value.members()
     if value.encoding == b"intset":
-        return rdb.SET_INTSET, plain_string(pack_intset(list(map(int, members))))
+        return rdb.SET_INTSET, blob(pack_intset(list(map(int, members))))
     if value.encoding == b"listpack" and version > COMPATIBLE:
-        return rdb.SET_LISTPACK, plain_string(pack_listpack(members))
-    return rdb.SET, length_of(len(members)) + b"".join(map(string, members))
+        return rdb.SET_LISTPACK, blob(pack_listpack(members))
+    return rdb.SET, length_of(len(members)) + b"".join(map(text, members))
 
 
-def _write_sorted_set(value: SortedSet) -> tuple[int, bytes]:
+def _write_sorted_set(value: SortedSet, text: _Writer, blob: _Writer) -> tuple[int, bytes]:
     if value.encoding == b"listpack":
         elements: list[Element] = []
         for member, score in value:
             elements.append(member)
             elements.append(_packed_score(score))
-        return rdb.ZSET_LISTPACK, plain_string(pack_listpack(elements))
+        return rdb.ZSET_LISTPACK, blob(pack_listpack(elements))
     pack = _DOUBLE.pack
     parts = [length_of(len(value))]
     # From the greatest score down: Redis then inserts each at the head of its list.
     pairs = list(value)
     pairs.reverse()
     for member, score in pairs:
-        parts.append(string(member))
+        parts.append(text(member))
         parts.append(pack(score))
     return rdb.ZSET_2, b"".join(parts)
 
@@ -105,16 +117,18 @@ def _packed_score(score: float) -> Element:
     return format_double_17g(score)
 
 
-def _write_hash(value: Hash, version: int) -> tuple[int, bytes]:
+def _write_hash(value: Hash, version: int, text: _Writer, blob: _Writer) -> tuple[int, bytes]:
     pairs = value.items()
     if value.has_expiries or (value.encoding == b"listpackex" and version >= NEWEST):
-        return _write_expiring_hash(value, pairs)
+        return _write_expiring_hash(value, pairs, text, blob)
     if value.encoding != b"hashtable":
-        return rdb.HASH_LISTPACK, plain_string(pack_listpack([word for pair in pairs for word in pair]))
-    return rdb.HASH, length_of(len(pairs)) + b"".join([string(word) for pair in pairs for word in pair])
+        return rdb.HASH_LISTPACK, blob(pack_listpack([word for pair in pairs for word in pair]))
+    return rdb.HASH, length_of(len(pairs)) + b"".join([text(word) for pair in pairs for word in pair])
 
 
-def _write_expiring_hash(value: Hash, pairs: Sequence[tuple[bytes, bytes]]) -> tuple[int, bytes]:
+def _write_expiring_hash(
+    value: Hash, pairs: Sequence[tuple[bytes, bytes]], text: _Writer, blob: _Writer
+) -> tuple[int, bytes]:
     times = {field: value.expiry(field) or 0 for field, _ in pairs}
     earliest = min(filter(None, times.values()), default=None)
     if value.encoding != b"hashtable":
@@ -123,15 +137,15 @@ def _write_expiring_hash(value: Hash, pairs: Sequence[tuple[bytes, bytes]]) -> t
         elements: list[Element] = []
         for field, content in pairs:
             elements += (field, content, times[field])
-        packed = plain_string(pack_listpack(elements))
+        packed = blob(pack_listpack(elements))
         return rdb.HASH_LISTPACK_EX, start.to_bytes(8, "little") + packed
     assert earliest is not None
     parts = [earliest.to_bytes(8, "little"), length_of(len(pairs))]
     for field, content in pairs:
         at_ms = times[field]
         parts.append(length_of(at_ms - earliest + 1 if at_ms else 0))
-        parts.append(string(field))
-        parts.append(string(content))
+        parts.append(text(field))
+        parts.append(text(content))
     return rdb.HASH_METADATA, b"".join(parts)
 
 
