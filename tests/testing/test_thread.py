@@ -6,9 +6,12 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 
@@ -158,3 +161,78 @@ def test_nothing_is_left_behind() -> None:
             client.recv(100)
     assert len(descriptors()) <= len(before)
     assert threading.active_count() == threads
+
+
+class TestTime:
+    def test_timeouts_and_expiry_over_a_socket(self) -> None:
+        with ServerThread() as server, redis.Redis(port=server.port, decode_responses=True) as client:
+            replies: list[Any] = []
+            with server.clock.freeze() as clock:
+                client.set("key", "value", px=2500)
+                stands = client.time()
+                waits = threading.Thread(target=lambda: replies.append(client.blpop("list", 100)))
+                waits.start()
+                server.wait_for_blocked()
+                clock.advance(2.5)
+                assert client.pttl("key") == 0
+                clock.advance(97)
+                assert server.call("EXISTS", "key") == 0
+                assert not replies
+                clock.advance(0.5)
+                waits.join(10)
+                assert replies == [None]
+                assert client.time()[0] - stands[0] == 100
+                assert client.time()[1] == stands[1]
+            assert client.time()[0] < stands[0] + 50
+
+    def test_travelling(self) -> None:
+        noon = datetime(2040, 5, 1, 12, tzinfo=timezone.utc)
+        with ServerThread() as server:
+            with server.clock.freeze(noon):
+                assert server.call("XADD", "s", "*", "f", "v") == b"%d-0" % (noon.timestamp() * 1000)
+                assert server.clock.now() == noon
+                assert server.clock.is_frozen
+            with server.clock.travel_to(noon):
+                assert int(server.call("TIME")[0]) >= noon.timestamp()
+                server.clock.freeze()
+                server.clock.unfreeze()
+            assert int(server.call("TIME")[0]) < noon.timestamp()
+            server.clock.travel_to(0)
+            server.clock.reset()
+            assert int(server.call("TIME")[0]) > 1_700_000_000
+
+    def test_clients_that_do_not_come(self) -> None:
+        with ServerThread() as server, pytest.raises(TimeoutError, match="0 of 1 clients are blocked"):
+            server.wait_for_blocked(timeout=0.01)
+
+
+class TestSnapshots:
+    def test_going_back(self) -> None:
+        with ServerThread() as server:
+            server.call("SET", "key", "old")
+            with server.snapshot() as outer:
+                server.call("SET", "key", "new")
+                inner = server.snapshot()
+                server.call("FLUSHALL")
+                server.rollback(inner)
+                assert server.call("GET", "key") == b"new"
+                server.release(inner)
+                server.reset(outer)
+                assert server.call("GET", "key") == b"old"
+            assert server.call("GET", "key") == b"old"
+            assert server.factory.server.keyspace.on_before == []
+
+    def test_a_reset_closes_what_was_left_unfinished(self) -> None:
+        with ServerThread() as server:
+            mark = server.snapshot()
+            idle, subscribed = redis.Redis(port=server.port), redis.Redis(port=server.port)
+            idle.ping()
+            messages = subscribed.pubsub()
+            messages.subscribe("channel")
+            messages.get_message(timeout=5)
+            server.reset(mark)
+            assert server.call("PUBSUB", "CHANNELS") == []
+            assert len(server.factory.server.clients) == 1
+            idle.close()
+            messages.close()
+            subscribed.close()

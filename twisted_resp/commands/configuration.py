@@ -45,16 +45,7 @@ def config_set(client: Client, *words: bytes) -> Reply:
 @command("CONFIG RESETSTAT", _FLAGS, since="2.0.0", complexity="O(1)", tips=_EVERYWHERE)
 def config_resetstat(client: Client) -> Reply:
     """Resets the server's statistics."""
-    server = client.server
-    statistics, keyspace = server.statistics, server.keyspace
-    statistics.reset()
-    # Traffic is counted by the clients until they go: what they have counted so far is not to be in the sum.
-    statistics.input_bytes = -sum(one.total_input for one in server.clients.values())
-    statistics.output_bytes = -sum(one.total_output for one in server.clients.values())
-    for entry in server.entries():
-        entry.reset()
-    keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_fields = keyspace.evicted = 0
-    keyspace.lazy_free.freed = 0
+    client.server.count_anew()
     return OK
 
 

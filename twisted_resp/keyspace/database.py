@@ -35,6 +35,9 @@ class _Structure(Protocol):
 
 S = TypeVar("S", bound=_Structure)
 
+# The attributes that make up what is in a database.
+_CONTENTS = ("values", "expires", "field_expires", "accessed", "reminders", "_dense")
+
 
 def type_name(value: Value) -> bytes:
     """The name that TYPE gives to a value."""
@@ -322,6 +325,8 @@ class Database:
         :param accessed: its record in :attr:`accessed`; None for that of a new key.
         """
         keyspace = self.keyspace
+        if keyspace.on_before:
+            self._before(key)
         if key in self.values:
             self._discard(key)
         self.values[key] = value
@@ -338,6 +343,13 @@ class Database:
         for modified in keyspace.on_modified:
             modified(self, key)
 
+    def discard(self, key: bytes) -> None:
+        """Take a key away as if it had never been there: the opposite of :meth:`restore`."""
+        if key in self.values:
+            self._discard(key)
+            for modified in self.keyspace.on_modified:
+                modified(self, key)
+
     def flush(self, lazily: bool = False) -> int:
         """Delete every key, without events; answers how many there were.
 
@@ -346,7 +358,8 @@ class Database:
         removed = len(self.values)
         for listener in self.keyspace.on_flushed:
             listener(self)
-        if lazily:
+        # An undo log that was told keeps what was here.
+        if lazily and not self.keyspace.on_before:
             parts = [
                 self._dense,
                 self.reminders,
@@ -367,10 +380,19 @@ class Database:
 
     def exchange(self, other: Database) -> None:
         """Swap contents with another database (:meth:`Keyspace.swap` tells the listeners)."""
-        for name in ("values", "expires", "field_expires", "accessed", "reminders", "_dense"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            setattr(self, name, theirs)
-            setattr(other, name, mine)
+        contents = self.contents
+        self.contents = other.contents
+        other.contents = contents
+
+    @property
+    def contents(self) -> tuple[Any, ...]:
+        """All that is in it, to be put there again, or into another database, as a whole."""
+        return tuple(getattr(self, name) for name in _CONTENTS)
+
+    @contents.setter
+    def contents(self, contents: tuple[Any, ...]) -> None:
+        for name, part in zip(_CONTENTS, contents):
+            setattr(self, name, part)
 
     def notify(self, key: bytes, event: bytes, group: int) -> None:
         """Send a keyspace event."""

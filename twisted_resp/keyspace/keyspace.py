@@ -72,6 +72,13 @@ class Keyspace:
         self.lazy_free = LazyFree(clock)
         self.databases = [Database(self, index) for index in range(count)]
 
+    def clock_turned(self) -> None:
+        """The clock was stopped, set or started by hand: read it anew, and set the timer of expiry by it."""
+        self._seconds = self.clock.seconds
+        self.tick()
+        self.expiry_timer.stop()
+        self.expiry_timer.reschedule()
+
     def tick(self) -> int:
         """Read the clock: once a batch of commands. Answers Unix time in milliseconds."""
         # The nearest, not the last: a clock that a test moves in steps of 0.1 s is never exactly at its milliseconds.

@@ -89,6 +89,21 @@ class Scripts:
         if script.evictable and self._evictable.pop(script.sha, None) is not None:
             self._evictable[script.sha] = script
 
+    def texts(self) -> dict[bytes, bool]:
+        """The texts of all scripts, each with whether it may go."""
+        return {script.source: script.evictable for script in self._by_sha.values()}
+
+    def restore(self, texts: dict[bytes, bool]) -> None:
+        """Have these scripts and no others.
+
+        :param texts: from :meth:`texts`.
+        """
+        for script in list(self._by_sha.values()):
+            if texts.get(script.source) is not script.evictable:
+                self._remove(script)
+        for source, evictable in texts.items():
+            self.add(source, evictable)
+
     def flush(self) -> None:
         """Forget all scripts, and the Lua state with them."""
         self._by_sha.clear()
@@ -98,5 +113,6 @@ class Scripts:
         self.engine.reset()
 
     def _remove(self, script: Script) -> None:
-        del self._by_sha[script.sha], self._by_source[script.source], self._evictable[script.sha]
+        del self._by_sha[script.sha], self._by_source[script.source]
+        self._evictable.pop(script.sha, None)
         self._size -= len(script.source) + _OVERHEAD

@@ -51,6 +51,8 @@ class Configuration:
             parameter.name: parameter.default for parameter in PARAMETERS if not parameter.bound
         }
         self._kept[b"databases"] = len(server.keyspace.databases)
+        #: How often CONFIG SET has changed something: whoever keeps a copy sees by it whether that still holds.
+        self.revision = 0
 
     def __getitem__(self, name: bytes) -> Any:
         return self._value(_BY_NAME[name])
@@ -107,6 +109,23 @@ class Configuration:
                 raise _failed(name, str(error)) from None
         self._change(new)
 
+    def values(self) -> dict[bytes, Any]:
+        """All that CONFIG SET can change, for :meth:`restore`."""
+        return {
+            parameter.name: self._value(parameter)
+            for parameter in PARAMETERS
+            if not parameter.flags & (IMMUTABLE | HIDDEN)
+        }
+
+    def restore(self, values: Mapping[bytes, Any]) -> None:
+        """Go back to former values, with all consequences.
+
+        :param values: from :meth:`values`.
+        """
+        changed = {name: value for name, value in values.items() if self[name] != value}
+        if changed:
+            self._change(changed)
+
     def allows(self, parameter: bytes, client: Client) -> bool:
         """Whether a protected action is allowed to a client.
 
@@ -145,6 +164,7 @@ class Configuration:
 
     def _change(self, new: Mapping[bytes, Any]) -> None:
         old = {name: self[name] for name in new}
+        self.revision += 1
         for name, value in new.items():
             self._assign(_BY_NAME[name], value)
         followed: list[bytes] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hmac import compare_digest
 from random import Random
@@ -271,6 +271,21 @@ class Server:
             self.attention |= MONITORED
         else:
             self.attention &= ~MONITORED
+
+    def count_anew(self, entries: Iterable[CommandEntry] | None = None) -> None:
+        """Reset the statistics (CONFIG RESETSTAT).
+
+        :param entries: those that have something to forget, where the caller knows; else all.
+        """
+        statistics, keyspace = self.statistics, self.keyspace
+        statistics.reset()
+        # Traffic is counted by the clients until they go: what they have counted so far is not to be in the sum.
+        statistics.input_bytes = -sum(one.total_input for one in self.clients.values())
+        statistics.output_bytes = -sum(one.total_output for one in self.clients.values())
+        for entry in self.entries() if entries is None else entries:
+            entry.reset()
+        keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_fields = keyspace.evicted = 0
+        keyspace.lazy_free.freed = 0
 
     # -- who may come in
 

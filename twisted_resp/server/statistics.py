@@ -46,6 +46,11 @@ class CommandEntry:
         self.tracked = True
         self.reset()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was counted since the last reset."""
+        return not (self.samples or self._calls or self.rejected or self.failed)
+
     def reset(self) -> None:
         """Start counting anew (CONFIG RESETSTAT)."""
         self.samples.clear()

@@ -15,7 +15,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
 
-from twisted_resp.protocol import RespFactory
+from twisted_resp.testing.control import ClockControl
+from twisted_resp.testing.factory import ControlledFactory, Mark
 
 __all__ = ["ServerThread"]
 
@@ -43,7 +44,7 @@ class ServerThread:
         self._thread: threading.Thread | None = None
         self._reactor: Any = None
         self._listening: IListeningPort | None = None
-        self._factory: RespFactory | None = None
+        self._factory: ControlledFactory | None = None
         self._outcomes: set[Future[Any]] = set()  # of calls that are under way
 
     def __enter__(self) -> ServerThread:
@@ -78,7 +79,7 @@ class ServerThread:
         return f"redis://{self.host}:{self.port}"
 
     @property
-    def factory(self) -> RespFactory:
+    def factory(self) -> ControlledFactory:
         """The server itself. It lives in the other thread: touch it by way of :meth:`run`.
 
         :raises RuntimeError: it is not running.
@@ -154,12 +155,55 @@ class ServerThread:
         """
         return self.run(self.factory.call, *args)
 
+    # -- time and contents
+
+    @property
+    def clock(self) -> ClockControl:
+        """The server's time: ``freeze()``, ``advance(seconds)``, ``travel_to(when)``."""
+        return ClockControl(self)
+
+    def snapshot(self) -> Snapshot:
+        """Remember how things are, to go back there with :meth:`rollback`. They nest.
+
+        >>> with server.snapshot():
+        ...     client.flushall()
+        >>> # all is there again
+
+        See :meth:`ControlledFactory.snapshot`.
+        """
+        return Snapshot(self, self.run(self.factory.snapshot))
+
+    def rollback(self, snapshot: Snapshot) -> None:
+        """Let things be as they were, at a cost that goes by the keys changed since.
+
+        See :meth:`ControlledFactory.rollback`.
+
+        :raises ValueError: the snapshot is gone.
+        """
+        self.run(self.factory.rollback, snapshot.mark)
+
+    def release(self, snapshot: Snapshot) -> None:
+        """Forget a snapshot; things stay as they are."""
+        self.run(self.factory.release, snapshot.mark)
+
+    def reset(self, snapshot: Snapshot) -> None:
+        """What is to be done between two tests; see :meth:`ControlledFactory.reset`."""
+        self.run(self.factory.reset, snapshot.mark)
+
+    def wait_for_blocked(self, count: int = 1, timeout: float = 5.0) -> None:
+        """Wait until so many clients are blocked: then a test may advance the clock, or push what they wait for.
+
+        :param timeout: seconds of real time.
+        :raises TimeoutError: they were fewer.
+        """
+        self.run(self.factory.wait_for_blocked, count, timeout)
+
     # -- in the other thread
 
     def _main(self, ready: Future[None]) -> None:
         reactor = self._reactor = _new_reactor()
         try:
-            factory = RespFactory(clock=reactor, **self._settings)
+            factory = ControlledFactory(reactor, **self._settings)
             # The backlog is Redis' own: a test may open many connections at once.
             self._listening = reactor.listenTCP(self._asked_port, factory, backlog=511, interface=self.host)
             self._factory = factory
@@ -187,6 +231,25 @@ class ServerThread:
         stopped: Deferred[Any] = maybeDeferred(listening.stopListening)
         # stopListening has called stopFactory, which closes the connections: in the next turn of the reactor.
         stopped.addBoth(lambda _: reactor.callLater(0, reactor.stop))
+
+
+class Snapshot:
+    """A moment of a server to go back to. As a context manager it goes back at its end, and is gone then.
+
+    :ivar mark: what the server knows it by.
+    """
+
+    def __init__(self, server: ServerThread, mark: Mark) -> None:
+        self._server = server
+        self.mark = mark
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._server.running:
+            self._server.rollback(self)
+            self._server.release(self)
 
 
 def _new_reactor() -> Any:

@@ -1,0 +1,122 @@
+"""A server for tests, in a reactor of any kind: a factory with a clock that is turned, and with a way back.
+
+All of it is to be called in the reactor's thread. Code in another thread has
+:class:`~twisted_resp.testing.thread.ServerThread`, which offers the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from twisted_resp.protocol import RespFactory
+from twisted_resp.testing.clock import ControlledClock
+from twisted_resp.testing.states import State, tidy
+from twisted_resp.testing.undo import Layer, UndoLog
+
+__all__ = ["ControlledFactory", "Mark"]
+
+
+class Mark:
+    """A moment to go back to: see :meth:`ControlledFactory.snapshot`."""
+
+    __slots__ = ("layer", "state")
+
+    def __init__(self, layer: Layer, state: State) -> None:
+        self.layer = layer
+        self.state = state
+
+
+class ControlledFactory(RespFactory):
+    """A server whose clock and contents a test commands.
+
+    :param reactor: what serves the connections; by default the process's own.
+    :param settings: what :class:`~twisted_resp.RespFactory` takes, but for the clock.
+    """
+
+    def __init__(self, reactor: Any = None, **settings: Any) -> None:
+        if reactor is None:
+            from twisted.internet import reactor  # not at import: that would install it
+        self.clock = ControlledClock(reactor)
+        super().__init__(clock=self.clock, **settings)
+        self._random_seed: int | None = settings.get("random_seed")
+        self._entries = list(self.server.entries())
+        self._undo_log = UndoLog(self.server.keyspace)
+        self.clock.turned = self.server.keyspace.clock_turned
+
+    # -- the way back
+
+    def snapshot(self) -> Mark:
+        """Remember how things are: keys, settings, scripts and functions (:mod:`twisted_resp.testing.states`).
+
+        It costs no more for many keys than for few. Later ones nest within it.
+        """
+        return Mark(self._undo_log.begin(), State(self.server))
+
+    def rollback(self, mark: Mark) -> None:
+        """Let things be as they were at ``mark``, at a cost that goes by the keys changed since.
+
+        Clients hear of it as of any change: their WATCH fails, and who waits for a key gets it. There are no keyspace
+        events. The mark holds on; those made after it are gone.
+
+        :raises ValueError: the mark is gone.
+        """
+        self._check(mark)
+        server = self.server
+        if not self._undo_log.is_clean(mark.layer):
+            wholly = self._undo_log.undo(mark.layer)
+            if wholly:
+                server.keyspace.expiry_timer.reschedule()
+                limit = server.memory.limit
+                if limit:  # the account has heard of single keys only
+                    server.memory.set_limit(0)
+                    server.memory.set_limit(limit)
+        mark.state.restore()
+
+    def release(self, mark: Mark) -> None:
+        """Forget a mark; things stay as they are. With none left changes cost nothing more than usually."""
+        if self._undo_log.holds(mark.layer):
+            self._undo_log.release(mark.layer)
+
+    def reset(self, mark: Mark) -> None:
+        """Between two tests: :meth:`rollback`, real time, and no trace of what was left unfinished.
+
+        See :func:`twisted_resp.testing.states.tidy`.
+        """
+        self._check(mark)
+        self.clock.reset()
+        tidy(self.server, self._entries, self._random_seed)
+        own = self._own_client
+        if own is not None:
+            own.close()
+            self._own_client = None
+        self.rollback(mark)
+
+    # -- what a test waits for
+
+    def wait_for_blocked(self, count: int = 1, timeout: float = 5.0) -> Deferred[None]:
+        """Wait until so many clients wait for a key: then a test may advance the clock.
+
+        :param timeout: seconds of real time.
+        :return: a Deferred that fires then, or fails with TimeoutError.
+        """
+        reactor = self.clock.reactor
+        until = reactor.seconds() + timeout
+        arrived: Deferred[None] = Deferred()
+
+        def look() -> None:
+            blocked = self.server.blocked_clients
+            if blocked >= count:
+                arrived.callback(None)
+            elif reactor.seconds() > until:
+                arrived.errback(TimeoutError(f"{blocked} of {count} clients are blocked after {timeout} s"))
+            else:
+                reactor.callLater(0.001, look)
+
+        look()
+        return arrived
+
+    def _check(self, mark: Mark) -> None:
+        if not self._undo_log.holds(mark.layer):
+            raise ValueError("the mark is gone: it was released, or an earlier one was gone back to")
