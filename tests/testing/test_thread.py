@@ -227,7 +227,7 @@ class TestSnapshots:
             mark = server.snapshot()
             idle, subscribed = redis.Redis(port=server.port), redis.Redis(port=server.port)
             idle.ping()
-            messages = subscribed.pubsub()
+            messages = subscribed.pubsub()  # type: ignore[no-untyped-call]
             messages.subscribe("channel")
             messages.get_message(timeout=5)
             server.reset(mark)
