@@ -24,6 +24,7 @@ _GROUPS = (
     "hashes",
     "hyperloglog",
     "info",
+    "latency",
     "lists",
     "memory",
     "pubsub",

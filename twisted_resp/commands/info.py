@@ -273,7 +273,9 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "pubsub_channels", len(channels.channels)
     yield "pubsub_patterns", len(channels.patterns)
     yield "pubsubshard_channels", len(channels.shard_channels)
-    for name in ("latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
+    yield "latest_fork_usec", statistics.last_fork
+    yield "total_forks", statistics.forks
+    for name in ("migrate_cached_sockets", "slave_expires_tracked_keys",
                  "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
                  "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
                  "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
@@ -373,7 +375,14 @@ def _errorstats(server: Server) -> Iterable[Field]:
 
 
 def _latencystats(server: Server) -> Iterable[Field]:
-    return ()
+    percentiles: tuple[float, ...] = server.configuration[b"latency-tracking-info-percentiles"]
+    for entry in server.entries():
+        histogram = entry.histogram
+        if histogram.total:
+            yield (
+                f"latency_percentiles_usec_{_safe(entry.full_name)}",
+                ",".join(f"p{percent:g}={histogram.percentile(percent):.3f}" for percent in percentiles),
+            )
 
 
 def _safe(name: bytes) -> str:

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from time import perf_counter
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorCore
@@ -219,12 +220,16 @@ class AppendOnlyFile(AppendOnly):
         data = b"".join(self._pieces)
         always = server.configuration[b"appendfsync"] == b"always"
         try:
+            start = perf_counter()
             self._write(data)
+            self._note_latency(start)
             self._pieces.clear()
             self.unwritten = 0
             self._unsynced = True
             if always and not self._spares_disk():
+                start = perf_counter()
                 _to_disk(self._descriptor)
+                server.latency.note_since(b"aof-fsync-always", start)
                 self._unsynced = False
                 self._reached_disk(server.replication.offset)
         except OSError as error:
@@ -239,6 +244,13 @@ class AppendOnlyFile(AppendOnly):
             return
         if not self.write_ok:
             self._recovered()
+
+    def _note_latency(self, start: float) -> None:
+        """Tell the latency monitor of a write that began at ``start``."""
+        latency, server = self._server.latency, self._server
+        busy = server.saving.started is not None or server.append_only.rewrite_started is not None
+        latency.note_since(b"aof-write-active-child" if busy else b"aof-write-alone", start)
+        latency.note_since(b"aof-write", start)
 
     def _recovered(self) -> None:
         _log.warn("AOF write error looks solved. The server can write again.")
@@ -398,7 +410,7 @@ class AppendOnlyFile(AppendOnly):
             self.rewrite_started = int(server.clock.seconds())
             self.processed = 0
             if can_fork(server):
-                self._child = Child(self, server.clock)
+                self._child = Child(self, server)
                 _log.info("Background append only file rewriting started by pid {pid}", pid=self._child.pid)
                 return
             self._write_base()

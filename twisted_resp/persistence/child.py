@@ -14,6 +14,7 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
@@ -74,16 +75,19 @@ class Child:
     """The forked child, and the pipe on which it reports.
 
     :param work: what it is to do.
+    :param server: whose clock is the reactor.
     :raises OSError: there can't be one.
     """
 
-    def __init__(self, work: Work, reactor: Any) -> None:
+    def __init__(self, work: Work, server: Server) -> None:
         self._work = work
+        reactor: Any = server.clock
         self._reactor = reactor
         self._received = b""
         self._done = self._killed = False
         self._reading, writing = os.pipe()
         os.set_blocking(self._reading, False)
+        start = perf_counter()
         try:
             self.pid = os.fork()
         except OSError:
@@ -92,8 +96,9 @@ class Child:
             raise
         if not self.pid:
             self._run(writing)
+        server.note_fork(perf_counter() - start)
         os.close(writing)
-        reactor.addReader(self)
+        self._reactor.addReader(self)
 
     def _run(self, writing: int) -> None:
         """Be the child. Nothing of the reactor may happen here; it never returns."""

@@ -124,7 +124,7 @@ class Snapshots(Saving):
         self.total = sum(map(len, keyspace.databases))
         self.processed = 0
         try:
-            self._child = Child(self, self._server.clock)
+            self._child = Child(self, self._server)
         except OSError as error:
             _log.warn("Can't save in background: fork: {error}", error=error)
             self._note(False)

@@ -175,6 +175,7 @@ class Server:
         self.postponed: dict[Deferred[None], Client] = {}
         self._pause_call: Any = None
         self.keyspace.expiry_timer.settled = self._timer_settled
+        self.keyspace.expiry_timer.took = partial(self.latency.note, b"expire-cycle")
         self.keyspace.on_deleted.append(self.effects.deleted)
         self.keyspace.on_fields_deleted.append(self.effects.fields_deleted)
         self.effects.changed_active = self._effects_changed
@@ -257,6 +258,12 @@ class Server:
         self.slow_threshold = self.slow_log.threshold
         if self.latency.threshold:
             self.slow_threshold = min(self.slow_threshold, self.latency.threshold / 1000)
+
+    def note_fork(self, seconds: float) -> None:
+        """There is a child now; the fork took so long."""
+        self.statistics.forks += 1
+        self.statistics.last_fork = int(seconds * 1_000_000)
+        self.latency.note(b"fork", seconds)
 
     def need_replicas(self, count: int) -> None:
         """Refuse writes while fewer replicas than this follow (``min-replicas-to-write``)."""

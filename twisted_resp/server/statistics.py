@@ -142,5 +142,8 @@ class Statistics:
         self.errors: Counter[bytes] = Counter()
         self.error_replies = 0
         self.evicted_scripts = 0
+        self.forks = 0
+        #: Microseconds that the last fork took.
+        self.last_fork = 0
         self.output_buffer_limit_disconnections = 0
         self.query_buffer_limit_disconnections = 0
