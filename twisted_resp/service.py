@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_resp.persistence.loading import load_now
 from twisted_resp.protocol import RespFactory
 from twisted_resp.transports import address_text
 
@@ -99,7 +100,7 @@ class RespService(Service):
         if server.configuration[b"appendonly"]:
             try:
                 if load:
-                    server.append_only.start()
+                    load_now(server.append_only.start())
                 else:  # the data are here: it ran before, perhaps
                     server.append_only.enable()
             except (OSError, ValueError) as error:
@@ -109,7 +110,7 @@ class RespService(Service):
         if not load:
             return
         try:
-            server.saving.load_if_there()
+            load_now(server.saving.start())
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             path = os.fsdecode(os.path.join(server.directory, server.dbfilename))

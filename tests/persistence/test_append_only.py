@@ -14,6 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence.append_only_loading import AppendOnlyError, commands_in
+from twisted_resp.persistence.loading import load_now
 from twisted_resp.replication.snapshots import load_snapshot, snapshot
 from twisted_resp.service import RespService
 
@@ -84,7 +85,8 @@ class Server:
         return [command for command, _, _ in commands_in((self.directory / name).read_bytes())]
 
     def start(self) -> Server:
-        self.server.append_only.start()
+        self.server.configuration[b"appendonly"] = True
+        load_now(self.server.append_only.start())
         return self
 
 

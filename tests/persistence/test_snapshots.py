@@ -18,6 +18,7 @@ from twisted.internet.task import Clock
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence.contents import dump_bytes, load_data
+from twisted_resp.persistence.loading import LoadInSlices, load_now
 from twisted_resp.rdb.format import RdbError
 
 START = 1_700_000_000
@@ -91,7 +92,7 @@ class TestSave:
         assert server.call("SAVE") == b"OK"
         assert os.listdir(tmp_path) == ["dump.rdb"]
         other = Server(tmp_path)
-        other.saving.load_if_there()
+        load_now(other.saving.start())
         assert other.call("DEBUG", "DIGEST") == server.call("DEBUG", "DIGEST")
         assert other.call("PTTL", "expiring") == 10**12
         assert other.info("rdb_changes_since_last_save") == "0"
@@ -143,7 +144,7 @@ class TestSave:
             server.call("SAVE")
             other = Server(tmp_path)
             other.call("CONFIG", "SET", "maxmemory-policy", policy)
-            other.saving.load_if_there()
+            load_now(other.saving.start())
             assert other.call("OBJECT", question, "key") == answer
 
     def test_functions_are_kept(self, server: Server, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ class TestSave:
         assert server.call("FUNCTION", "LOAD", source) == b"kept"
         server.call("SAVE")
         other = Server(tmp_path)
-        other.saving.load_if_there()
+        load_now(other.saving.start())
         assert other.call("FCALL", "f", 0) == b"hello"
         assert other.saving.functions == [source]
 
@@ -162,7 +163,7 @@ class TestLoad:
         server.call("SET", "b", 1, "PX", 5000)
         server.call("SAVE")
         other = Server(tmp_path, START + 2)
-        other.saving.load_if_there()
+        load_now(other.saving.start())
         assert other.call("KEYS", "*") == [b"b"]
         assert other.info("rdb_last_load_keys_expired") == "1"
         other.clock.advance(4)
@@ -173,7 +174,7 @@ class TestLoad:
         server.call("HPEXPIRE", "h", 5000, "FIELDS", 1, "f")
         server.call("SAVE")
         other = Server(tmp_path)
-        other.saving.load_if_there()
+        load_now(other.saving.start())
         other.clock.advance(6)
         assert other.call("HKEYS", "h") == [b"g"]
 
@@ -315,7 +316,7 @@ class TestSavePoints:
         server.call("SAVE")
         server.call("FLUSHALL")
         other = Server(tmp_path)
-        other.saving.load_if_there()
+        load_now(other.saving.start())
         assert other.call("DBSIZE") == 0
 
     def test_at_the_end(self, server: Server) -> None:
@@ -463,6 +464,61 @@ def test_beside_redis(redis_server: Any) -> None:
         finally:
             client.flushall()
         other = Server(directory)
-        other.saving.load_if_there()
+        load_now(other.saving.start())
         assert other.call("DEBUG", "DIGEST") == digest
         os.unlink(other.file)
+
+
+class TestLoadingInSlices:
+    @pytest.fixture
+    def saved(self, server: Server, tmp_path: Path) -> Server:
+        for number in range(100):
+            server.call("SET", f"key {number}", number)
+        server.call("SAVE")
+        return Server(tmp_path)
+
+    def test_others_are_served_meanwhile(self, saved: Server) -> None:
+        steps = saved.saving.start()
+        next(steps)
+        with pytest.raises(CommandError, match="LOADING Redis is loading the dataset in memory"):
+            saved.call("GET", "key 1")
+        with pytest.raises(CommandError, match="LOADING"):
+            saved.call("CONFIG", "SET", "dir", "/")
+        assert saved.call("CONFIG", "SET", "maxmemory", 0) == b"OK"
+        assert saved.info("loading") == "1"
+        assert saved.info("loading_total_bytes") == str(saved.file.stat().st_size)
+        assert 0 < int(saved.info("loading_loaded_bytes")) < saved.file.stat().st_size
+        assert 0 < float(saved.info("loading_loaded_perc")) < 100
+        assert saved.info("loading_eta_seconds") == "1"
+        saved.clock.advance(10)
+        assert int(saved.info("loading_eta_seconds")) > 1
+        load_now(steps)
+        assert saved.info("loading") == "0"
+        assert saved.call("GET", "key 99") == b"99"
+        assert saved.info("rdb_changes_since_last_save") == "0"
+
+    def test_in_turns(self, saved: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("twisted_resp.persistence.loading._SLICE", 0.0)
+        loader = LoadInSlices(saved.saving.start(), saved.clock)
+        assert not loader.finished.called
+        saved.clock.advance(0)
+        assert loader.finished.called
+        assert saved.call("DBSIZE") == 100
+
+    def test_what_is_wrong_further_on(self, saved: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("twisted_resp.persistence.loading._SLICE", 0.0)
+        saved.file.write_bytes(saved.file.read_bytes()[:-9])
+        loader = LoadInSlices(saved.saving.start(), saved.clock)
+        failures: list[Any] = []
+        loader.finished.addErrback(failures.append)
+        saved.clock.advance(0)
+        assert failures[0].check(RdbError)
+        assert saved.info("loading") == "0"
+
+    def test_a_loader_that_is_stopped(self, saved: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("twisted_resp.persistence.loading._SLICE", 0.0)
+        loader = LoadInSlices(saved.saving.start(), saved.clock)
+        loader.stop()
+        assert saved.info("loading") == "0"
+        assert not loader.finished.called
+        assert not saved.clock.getDelayedCalls()

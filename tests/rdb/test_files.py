@@ -183,7 +183,7 @@ def test_empty_collections_are_left_out() -> None:
     reader = FileReader(sealed(empty + b"\x00\x01k\x01v"), Limits())
     # And with them their times.
     assert list(reader) == [(0, b"k", b"v", None, None, None)]
-    assert reader.empty_keys == 3
+    assert reader.empty_keys == [b"set", b"hash", b"l"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted_resp import errors
 from twisted_resp.commands.helping import help_reply
 from twisted_resp.commands.table import ADMIN, LOADING, NOSCRIPT, STALE, command, container
 from twisted_resp.errors import CommandError
@@ -38,7 +39,10 @@ def config_get(client: Client, *patterns: bytes) -> Reply:
 )
 def config_set(client: Client, *words: bytes) -> Reply:
     """Sets configuration parameters in-flight."""
-    client.server.configuration.set(words, client)
+    server = client.server
+    if server.loading.active and any(name.lower() == b"dir" for name in words[::2]):
+        raise CommandError(errors.LOADING)
+    server.configuration.set(words, client)
     return OK
 
 

@@ -190,6 +190,14 @@ def _scripts(server: Server) -> Iterable[Field]:
 
 def _persistence(server: Server) -> Iterable[Field]:
     yield "loading", int(bool(server.attention & IS_LOADING))
+    loading = server.loading
+    if loading.active:
+        yield "loading_start_time", loading.started
+        yield "loading_total_bytes", loading.total
+        yield "loading_rdb_used_mem", 0
+        yield "loading_loaded_bytes", loading.done
+        yield "loading_loaded_perc", f"{loading.percentage:.2f}"
+        yield "loading_eta_seconds", loading.seconds_left
     yield "async_loading", 0
     for name in ("current_cow_peak", "current_cow_size", "current_cow_size_age"):
         yield name, 0

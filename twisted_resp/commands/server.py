@@ -189,7 +189,7 @@ def shutdown(client: Client, *options: bytes) -> Reply:
         _log.warn("{client} sent SHUTDOWN, but this server is part of an application.", client=client)
         raise CommandError(_CANNOT_SHUT_DOWN)
     saving = client.server.saving
-    if b"nosave" in words:
+    if b"nosave" in words or client.server.loading.active:
         # Nor when the process ends in consequence.
         saving.set_points(())
     elif b"save" in words or saving.points:

@@ -28,9 +28,11 @@ from twisted_resp.persistence.append_only_commands import write_as_commands
 from twisted_resp.persistence.append_only_loading import AppendOnlyError, load_parts
 from twisted_resp.persistence.child import Child, can_fork
 from twisted_resp.persistence.contents import write_contents
+from twisted_resp.persistence.loading import load_now
 from twisted_resp.persistence.manifest import Manifest
 from twisted_resp.server.append_only import AppendOnly
 from twisted_resp.server.encoding import encode_command
+from twisted_resp.server.loading import Steps
 from twisted_resp.server.server import Server
 
 __all__ = ["AppendOnlyFile"]
@@ -100,8 +102,8 @@ class AppendOnlyFile(AppendOnly):
 
     def enable(self) -> None:
         """See :meth:`AppendOnly.enable`."""
-        if self.enabled:
-            return
+        if self.enabled or self._server.loading.active:
+            return  # what is loaded is written afterwards
         self._kill_child()
         try:
             os.makedirs(self.directory, exist_ok=True)
@@ -546,7 +548,7 @@ class AppendOnlyFile(AppendOnly):
 
     # -- loading
 
-    def start(self) -> None:
+    def start(self) -> Steps:
         """See :meth:`AppendOnly.start`.
 
         :raises AppendOnlyError: something is wrong with what is there.
@@ -556,7 +558,10 @@ class AppendOnlyFile(AppendOnly):
         manifest = self._manifest = self._read_manifest() or self._new_manifest()
         self._adopt(manifest)
         self._server.keyspace.tick()
-        load_parts(self._server, manifest)
+        if manifest.parts:
+            yield from load_parts(self._server, manifest)
+        if not self._server.configuration[b"appendonly"]:
+            return  # somebody has changed his mind meanwhile
         if not manifest.parts:
             self._as_rdb = self._server.configuration[b"aof-use-rdb-preamble"]
             base = manifest.next_base(self._as_rdb)
@@ -604,7 +609,7 @@ class AppendOnlyFile(AppendOnly):
         self._server.keyspace.flush()
         self._server.keyspace.dirty = dirty
         self._server.scripting.flush_libraries()
-        load_parts(self._server, manifest)
+        load_now(load_parts(self._server, manifest))
         if self.enabled:
             # A repaired tail is shorter now.
             self._position = os.fstat(self._descriptor).st_size

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from mmap import ACCESS_READ, mmap
 from typing import Final
 
@@ -18,11 +18,12 @@ from twisted.logger import Logger
 
 from twisted_resp.commands.dispatch import find
 from twisted_resp.errors import CommandError
-from twisted_resp.persistence.contents import load_data
+from twisted_resp.persistence.contents import load_steps
 from twisted_resp.persistence.manifest import Manifest, Part
 from twisted_resp.rdb.cursor import Data
 from twisted_resp.rdb.format import RdbError
 from twisted_resp.server.client import Client
+from twisted_resp.server.loading import Steps
 from twisted_resp.server.server import Server
 
 __all__ = ["AppendOnlyError", "CutShortError", "commands_in", "load_parts"]
@@ -30,6 +31,8 @@ __all__ = ["AppendOnlyError", "CutShortError", "commands_in", "load_parts"]
 _log = Logger()
 
 _SIGNATURE: Final = b"REDIS"
+# Others may be served after so many commands (a mask).
+_STEP: Final = 0x3F
 # The longest line with a number in it that makes sense.
 _LONGEST_HEADER: Final = 32
 _MAKE_A_COPY: Final = "make a backup of your AOF file, then use redis-check-aof --fix <filename.manifest>"
@@ -97,8 +100,8 @@ def _number(data: Data, position: int, kind: bytes) -> tuple[int, int]:
     return int(digits), end + 2
 
 
-def load_parts(server: Server, manifest: Manifest) -> None:
-    """Add what the files hold to the data, of which nobody is told.
+def load_parts(server: Server, manifest: Manifest) -> Steps:
+    """Add what the files hold to the data, of which nobody is told, step by step.
 
     :raises AppendOnlyError: something is wrong with them. What came before that has been loaded.
     """
@@ -110,12 +113,14 @@ def load_parts(server: Server, manifest: Manifest) -> None:
     effects.active = False
     effects.changed_active()
     began = time.monotonic()
-    loader = _Loader(server)
     parts = manifest.parts
+    server.loading.begin(sum(map(manifest.size_of, parts)))
+    loader = _Loader(server)
     try:
         for part in parts:
-            loader.load(manifest, part, part is parts[-1])
+            yield from loader.load(manifest, part, part is parts[-1])
     finally:
+        server.loading.end()
         effects.active = active
         effects.changed_active()
         keyspace.hold_expiry, keyspace.sees_expired = hold_expiry, sees_expired
@@ -130,8 +135,9 @@ class _Loader:
         client = self._client = Client(server, b"append-only-file:0")
         client.authenticated = client.is_master = True
         client.can_block = False
+        self._before = 0  # bytes of the files before this one
 
-    def load(self, manifest: Manifest, part: Part, is_last: bool) -> None:
+    def load(self, manifest: Manifest, part: Part, is_last: bool) -> Steps:
         path = manifest.path_of(part)
         name = part.name.decode("utf-8", "replace")
         # Each file selects its databases for itself.
@@ -141,8 +147,9 @@ class _Loader:
                 if not os.fstat(file.fileno()).st_size:
                     return
                 with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-                    good = self._load(data, name)
+                    good = yield from self._load(data, name)
                     rest = len(data) - good
+                    self._before += len(data)
         except OSError as error:
             raise AppendOnlyError(
                 f"Fatal error: can't open the append log file {name} for reading: {error.strerror}"
@@ -154,17 +161,26 @@ class _Loader:
         if rest:
             self._repair(path, name, good, rest, is_last)
 
-    def _load(self, data: mmap, name: str) -> int:
+    def _load(self, data: mmap, name: str) -> Generator[None, None, int]:
         """Load a file; answers how much of it is good."""
         good = 0
         if data[: len(_SIGNATURE)] == _SIGNATURE:
-            good = load_data(self._server, data)
+            good = yield from load_steps(self._server, data, before=self._before)
+        loading, configuration = self._server.loading, self._server.configuration
+        number = 0
         transaction: list[list[bytes]] | None = None
         started = 0
         failed = 0
         reason = b""
         try:
             for command, start, end in commands_in(data, good):
+                number += 1
+                delay = configuration[b"key-load-delay"]
+                if delay > 0 or not number & _STEP:
+                    if delay > 0:
+                        time.sleep(delay / 1_000_000)
+                    loading.done = self._before + start
+                    yield
                 word = command[0].lower()
                 if word == b"multi":
                     transaction, started = [], start

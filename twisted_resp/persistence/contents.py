@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Generator
+from typing import Any, Final
 
 from twisted.logger import Logger
 
@@ -17,9 +18,12 @@ from twisted_resp.rdb.format import COMPATIBLE, NEWEST, RdbError
 from twisted_resp.rdb.writer import needed_version
 from twisted_resp.server.server import REDIS_VERSION, Server
 
-__all__ = ["dump_bytes", "load_data", "write_contents"]
+__all__ = ["dump_bytes", "load_data", "load_steps", "write_contents"]
 
 _log = Logger()
+
+# Others may be served after so many keys (a mask).
+_STEP: Final = 0x1F
 
 
 def _version_for(server: Server) -> int:
@@ -96,27 +100,50 @@ def dump_bytes(server: Server, version: int = 0) -> bytes:
 
 
 def load_data(server: Server, data: Data, replace: bool = False) -> int:
-    """Add what an RDB file holds to the data, without events. Keys that have expired are left out.
+    """Add what an RDB file holds to the data, at once; see :func:`load_steps`."""
+    steps = load_steps(server, data, replace)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return int(end.value)
+
+
+def load_steps(
+    server: Server, data: Data, replace: bool = False, before: int = 0
+) -> Generator[None, None, int]:
+    """Add what an RDB file holds to the data, without events, step by step. Keys that have expired are left out.
 
     :param data: the file; what comes after the end of the RDB in it does not matter.
     :param replace: whether its keys replace those that are there; else one that is there is an error.
+    :param before: how many bytes of other files were read, for :attr:`Server.loading`.
     :return: how many bytes of the data the RDB takes.
     :raises RdbError: something is wrong with the data. What came before that has been loaded.
     """
     keyspace = server.keyspace
     databases = keyspace.databases
-    reader = FileReader(data, keyspace.limits, server.configuration[b"rdbchecksum"])
+    configuration = server.configuration
+    loading = server.loading
+    reader = FileReader(data, keyspace.limits, configuration[b"rdbchecksum"])
     if reader.version > NEWEST:
         _log.info("RDB version {version}: newer than what is written here", version=reader.version)
     now = keyspace.now
     keep_expired = keyspace.hold_expiry
     by_frequency = keyspace.touching == 2
-    loaded = expired = 0
+    loaded = expired = number = 0
+    delay = configuration[b"key-load-delay"]
     # Nothing of what is loaded is garbage, and the collector would look at it again and again: a third of the time.
     collecting = gc.isenabled()
     gc.disable()
     try:
         for index, key, value, expires_at, idle, frequency in reader:
+            number += 1
+            if delay > 0 or not number & _STEP:
+                if delay > 0:
+                    time.sleep(delay / 1_000_000)
+                loading.done = before + reader.position
+                yield
+                delay = configuration[b"key-load-delay"]
             if expires_at is not None and expires_at < now and not keep_expired:
                 expired += 1
                 continue
@@ -136,14 +163,20 @@ def load_data(server: Server, data: Data, replace: bool = False) -> int:
     finally:
         if collecting:
             gc.enable()
-    if reader.empty_keys:
-        _log.info("empty keys skipped: {count}", count=reader.empty_keys)
+    for key in reader.empty_keys:
+        _log.info("rdbLoadObject skipping empty key: {key}", key=key.decode("utf-8", "backslashreplace"))
+    _log.info(
+        "Done loading RDB, keys loaded: {loaded}, keys expired: {expired}, empty keys skipped: {empty}.",
+        loaded=loaded,
+        expired=expired,
+        empty=len(reader.empty_keys),
+    )
     for name in reader.modules:
         _log.warn("Data of the module {name} were left out.", name=name.decode("ascii", "replace"))
     if reader.marked_keys:
         _log.warn("What modules said of {count} keys was left out.", count=reader.marked_keys)
     saving = server.saving
-    saving.loaded, saving.expired = loaded, expired
+    saving.loaded, saving.expired, saving.empty = loaded, expired, len(reader.empty_keys)
     saving.facts = reader.aux
     try:
         server.scripting.load_sources(reader.functions, replace)

@@ -127,6 +127,13 @@ class Manifest:
         else:
             raise ManifestError("Unknown AOF file type")
 
+    def size_of(self, part: Part) -> int:
+        """The bytes of a file; 0 where it can't be found."""
+        try:
+            return os.path.getsize(self.path_of(part))
+        except OSError:
+            return 0
+
     def save(self) -> None:
         """Put this in the place of the manifest that is there.
 

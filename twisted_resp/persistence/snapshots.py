@@ -20,8 +20,10 @@ from twisted.logger import Logger
 
 from twisted_resp.errors import CANNOT_SAVE
 from twisted_resp.persistence.child import Child, can_fork
-from twisted_resp.persistence.contents import load_data, write_contents
+from twisted_resp.persistence.contents import load_steps, write_contents
+from twisted_resp.persistence.loading import load_now
 from twisted_resp.rdb.format import RdbError
+from twisted_resp.server.loading import Steps
 from twisted_resp.server.saving import Saving
 from twisted_resp.server.server import Server
 
@@ -173,7 +175,11 @@ class Snapshots(Saving):
     # -- loading
 
     def load(self, replace: bool = False) -> None:
-        """Add what the snapshot holds to the data.
+        """Add what the snapshot holds to the data, at once; see :meth:`load_steps`."""
+        load_now(self.load_steps(replace))
+
+    def load_steps(self, replace: bool = False) -> Steps:
+        """Add what the snapshot holds to the data, step by step.
 
         :param replace: whether its keys replace those that are there; else such a key is an error.
         :raises OSError: it can't be read.
@@ -181,23 +187,30 @@ class Snapshots(Saving):
         """
         keyspace = self._server.keyspace
         dirty = keyspace.dirty
+        loading = self._server.loading
         with open(self.path, "rb") as file:
-            if not os.fstat(file.fileno()).st_size:
+            size = os.fstat(file.fileno()).st_size
+            if not size:
                 raise RdbError("the file is empty")
-            with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-                load_data(self._server, data, replace)
+            loading.begin(size)
+            try:
+                with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+                    yield from load_steps(self._server, data, replace)
+            finally:
+                loading.end()
         keyspace.dirty = dirty
 
-    def load_if_there(self) -> None:
-        """Load the snapshot when the server starts; it need not be there.
+    def start(self) -> Steps:
+        """See :meth:`Saving.start`.
 
-        :raises OSError, RdbError: as :meth:`load`.
+        :raises OSError, RdbError: as :meth:`load_steps`.
         """
         if not self._server.dbfilename or not os.path.exists(self.path):
             return
-        self.load()
+        began = time.monotonic()
+        yield from self.load_steps()
         self._saved_dirty = self._server.keyspace.dirty
-        _log.info("DB loaded from disk: {count} keys", count=self.loaded)
+        _log.info("DB loaded from disk: {seconds:.3f} seconds", seconds=time.monotonic() - began)
 
     # -- save points
 

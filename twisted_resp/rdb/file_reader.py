@@ -77,8 +77,8 @@ class FileReader:
         self.modules: list[bytes] = []
         #: How many keys had something said of them by modules, which was passed over.
         self.marked_keys = 0
-        #: How many keys of empty collections were left out.
-        self.empty_keys = 0
+        #: The keys of empty collections, which were left out.
+        self.empty_keys: list[bytes] = []
         #: Where the RDB ends in the data, known in the end.
         self.end = 0
 
@@ -117,7 +117,7 @@ class FileReader:
                 try:
                     value = cursor.string() if kind == rdb.STRING else read_value(cursor, kind, limits)
                 except EmptyValueError:
-                    self.empty_keys += 1
+                    self.empty_keys.append(key)
                 else:
                     # What Record() does, in a third of the time.
                     yield new(Record, (database, key, value, expires_at, idle, frequency))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted_resp.server.loading import Steps
+
 if TYPE_CHECKING:
     from twisted_resp.server.server import Server
 
@@ -53,8 +55,8 @@ class AppendOnly:
     def disable(self) -> None:
         """Write no more. The files stay."""
 
-    def start(self) -> None:
-        """When the server starts: load what is there, then write to it.
+    def start(self) -> Steps:
+        """When the server starts: load what is there, step by step, then write to it.
 
         :raises OSError, ValueError: it can't be read.
         """

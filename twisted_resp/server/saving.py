@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted_resp.server.loading import Steps
+
 if TYPE_CHECKING:
     from twisted_resp.server.server import Server
 
@@ -23,7 +25,8 @@ class Saving:
     :ivar started: Unix time (s) since which a BGSAVE is under way, None if none is.
     :ivar processed: how many keys it has written, of ``total``.
     :ivar saves: how many snapshots were begun.
-    :ivar loaded: how many keys the last loading brought, ``expired`` how many were left out as expired.
+    :ivar loaded: how many keys the last loading brought, ``expired`` how many were left out as expired,
+        ``empty`` as collections with nothing in them.
     :ivar facts: what the file said of the server that wrote it.
     :ivar may_fork: whether the process is the server's own, so that it may fork for a BGSAVE.
     :ivar points: pairs of seconds and changes after which to save unasked. Other than Redis, which has some by
@@ -41,6 +44,7 @@ class Saving:
         self.saves = 0
         self.loaded = 0
         self.expired = 0
+        self.empty = 0
         self.facts: dict[bytes, bytes] = {}
         self.may_fork = False
         self.points: tuple[tuple[int, int], ...] = ()
@@ -73,12 +77,13 @@ class Saving:
         :raises OSError: it could not be written.
         """
 
-    def load_if_there(self) -> None:
-        """Load the snapshot when the server starts; it need not be there.
+    def start(self) -> Steps:
+        """When the server starts: load the snapshot, which need not be there, step by step.
 
         :raises OSError: it can't be read.
         :raises ValueError: something is wrong with it.
         """
+        return iter(())
 
     def consider_errors(self) -> None:
         """See whether writes are to be refused because of a BGSAVE that failed (``stop-writes-on-bgsave-error``)."""

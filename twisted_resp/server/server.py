@@ -23,6 +23,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
 from twisted_resp.server.latency import LatencyMonitor
+from twisted_resp.server.loading import Loading
 from twisted_resp.server.memory import MemoryAccount
 from twisted_resp.server.monitoring import Monitors
 from twisted_resp.server.notifications import Notifications
@@ -132,6 +133,8 @@ class Server:
         self.run_id = secrets.token_hex(20).encode()
         #: Who follows this server, and whom it follows.
         self.replication = Replication(self)
+        #: How far the loading of data is.
+        self.loading = Loading(self)
         #: The snapshots of the data.
         self.saving = Saving(self)
         #: The append-only file.
@@ -264,6 +267,13 @@ class Server:
         self.statistics.forks += 1
         self.statistics.last_fork = int(seconds * 1_000_000)
         self.latency.note(b"fork", seconds)
+
+    def refuse_while_loading(self, refused: bool) -> None:
+        """Refuse commands that look at the data, or do no longer."""
+        if refused:
+            self.attention |= LOADING
+        else:
+            self.attention &= ~LOADING
 
     def need_replicas(self, count: int) -> None:
         """Refuse writes while fewer replicas than this follow (``min-replicas-to-write``)."""

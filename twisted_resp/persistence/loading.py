@@ -1,0 +1,70 @@
+"""Loading step by step: all at once, or in the turns of a reactor, which serves others in between."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from twisted_resp.server.loading import Steps
+
+__all__ = ["LoadInSlices", "load_now"]
+
+# How long nobody else is served (seconds).
+_SLICE: Final = 0.01
+
+
+def load_now(steps: Steps) -> None:
+    """Take all steps.
+
+    :raises OSError, ValueError: as the steps do.
+    """
+    for _ in steps:
+        pass
+
+
+class LoadInSlices:
+    """Takes steps for a short time in every turn of the reactor, the first ones at once.
+
+    :param steps: what to do.
+    :param clock: an ``IReactorTime``.
+    :raises OSError, ValueError: the first steps fail.
+
+    :ivar finished: fires when all is done, or with what failed.
+    """
+
+    def __init__(self, steps: Steps, clock: Any) -> None:
+        self._steps = steps
+        self._clock = clock
+        self._call: Any = None
+        self.finished: Deferred[None] = Deferred()
+        if self._take_steps():
+            self.finished.callback(None)
+        else:
+            self._call = clock.callLater(0, self._go_on)
+
+    def stop(self) -> None:
+        """Leave it as it is; nobody will hear of the end."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+            self._steps.close()  # type: ignore[attr-defined]
+
+    def _go_on(self) -> None:
+        self._call = None
+        try:
+            done = self._take_steps()
+        except Exception:
+            self.finished.errback(Failure())
+            return
+        if done:
+            self.finished.callback(None)
+        else:
+            self._call = self._clock.callLater(0, self._go_on)
+
+    def _take_steps(self) -> bool:
+        """Answers whether that was all."""
+        until = perf_counter() + _SLICE
+        return all(perf_counter() < until for _ in self._steps)
