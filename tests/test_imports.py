@@ -29,6 +29,7 @@ ROWS = (
     ("scripting", "persistence", "replication", "cluster"),
     ("assembly",),
     ("output", "in_process"),  # the two ways in which replies leave: over a transport, and as Deferreds
+    ("seeds",),
     ("transports",),
     ("protocol",),
     ("service", "tap", "__main__"),

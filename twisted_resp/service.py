@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from twisted_resp.persistence.loading import load_now
 from twisted_resp.protocol import RespFactory
+from twisted_resp.seeds import SeedError, export, seed
 from twisted_resp.transports import address_text
 
 __all__ = ["ListenError", "LoadError", "RespService"]
@@ -56,6 +57,9 @@ class RespService(Service):
         self._load = load
         self._listening = False
         self.ports: list[IListeningPort] = []
+        #: Files to load, after what there is on disk, before it first listens; and where the data go in the end.
+        self.seeds: Sequence[str] = ()
+        self.export: str | None = None
 
     @property
     def addresses(self) -> list[str]:
@@ -91,6 +95,11 @@ class RespService(Service):
             server.saving.save_at_end()
         except OSError as error:
             self.log.error("The data could not be saved: {error}", error=error)
+        if self.export is not None:
+            try:
+                export(server, self.export)
+            except SeedError as error:
+                self.log.error("The data could not be exported: {error}", error=error)
         server.close()
         return gatherResults(stopped)
 
@@ -116,10 +125,18 @@ class RespService(Service):
             path = os.fsdecode(os.path.join(server.directory, server.dbfilename))
             self._give_up(LoadError(f"Fatal error loading the DB from {path}: {reason}. Exiting."))
 
+    def _load_seeds(self) -> None:
+        seeds, self.seeds = self.seeds, ()
+        try:
+            seed(self.factory.server, seeds)
+        except SeedError as error:
+            self._give_up(LoadError(str(error)))
+
     def _listen(self) -> None:
         if self._listening:
             return
         self._load_snapshot()
+        self._load_seeds()
         self._listening = True
         for endpoint, name in self._endpoints:
             failure: list[Failure] = []

@@ -91,6 +91,12 @@ class Options(usage.Options):
             "Write all changes to a file, and load that at the start: yes or no.",
             _yes_or_no,
         ],
+        [
+            "export",
+            None,
+            None,
+            "When stopped, write the data to this file; its name ends in the kind.",
+        ],
         ["appendfsync", None, "everysec", "When to bring it to disk: always, everysec or no.", _fsync_policy],
     ]
     optFlags: ClassVar[list[list[Any]]] = [
@@ -111,6 +117,7 @@ class Options(usage.Options):
         usage.Options.__init__(self)
         self["interfaces"] = []
         self["listen"] = []
+        self["seeds"] = []
 
     def opt_interface(self, address: str) -> None:
         """Address to listen on, IPv4 or IPv6; may be given several times. Default 127.0.0.1; 0.0.0.0 for all."""
@@ -122,6 +129,11 @@ class Options(usage.Options):
         """Listen on an endpoint as Twisted describes them (tcp:6380, systemd:domain=INET:index=0, ...) instead of
         --port; may be given several times."""
         self["listen"].append(description)
+
+    def opt_seed(self, path: str) -> None:
+        """A file of data to start with: .json, .yaml, .rdb, .aof, or commands, a line each; may be given several
+        times."""
+        self["seeds"].append(path)
 
     def opt_version(self) -> None:
         """Print the version and exit."""
@@ -221,6 +233,8 @@ def make_service(options: Options, exit_on_error: bool = True) -> RespService:
     server.configuration[b"appendonly"] = options["appendonly"] is True
     server.configuration[b"appendfsync"] = options["appendfsync"].encode()
     service = RespService(factory, options.endpoints(), exit_on_error, load=True)
+    service.seeds = options["seeds"]
+    service.export = options["export"]
 
     def stop() -> None:
         from twisted.internet import reactor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
@@ -13,6 +15,9 @@ from twisted_resp.output import Turn
 from twisted_resp.protocol.connection import RespProtocol
 from twisted_resp.resp import Reply
 
+if TYPE_CHECKING:
+    from twisted_resp.seeds.files import Seed
+
 __all__ = ["RespFactory"]
 
 
@@ -23,6 +28,8 @@ class RespFactory(Factory):
         timeouts and ``TIME`` move when the clock is advanced.
     :param databases: how many databases there are.
     :param password: what clients must AUTH with; empty for none.
+    :param seed: what is there at the start: a mapping of keys to values, the path of a file, or several of them; see
+        :mod:`twisted_resp.seeds`.
     :param random_seed: for repeatable random choices.
     :param high_water_mark: how many bytes of replies may wait for a client before nothing more is run for it. What it
         sends is still read, up to ``client-query-buffer-limit``. (Redis has no such mark: it holds any amount of
@@ -39,6 +46,7 @@ class RespFactory(Factory):
         password: bytes | str = b"",
         random_seed: int | None = None,
         high_water_mark: int = 64 * 1024 * 1024,
+        seed: Seed = (),
     ) -> None:
         if clock is None:
             from twisted.internet import reactor  # not at import: that would install it
@@ -50,6 +58,10 @@ class RespFactory(Factory):
         self.turn = Turn()
         self.server.send_replies = self.turn.send
         self._own_client: InProcessClient | None = None
+        if seed:
+            from twisted_resp.seeds import files  # few need it, and it takes a while
+
+            files.seed(self.server, seed)
 
     def startFactory(self) -> None:
         """The first port is open. What is left from before it was closed expires from now on."""
