@@ -11,9 +11,9 @@ from twisted_resp.service import LoadError, RespService
 from twisted_resp.tap import Options, make_service
 
 
-def service(*argv: str) -> RespService:
+def service(directory: Path, *argv: str) -> RespService:
     options = Options()
-    options.parseOptions(["--port", "0", *argv])
+    options.parseOptions(["--port", "0", "--dir", str(directory), *argv])
     return make_service(options, exit_on_error=False)
 
 
@@ -21,7 +21,9 @@ def test_data_come_from_seeds_and_go_to_an_export(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text('{"a": 1, "b": ["x"]}')
     (tmp_path / "two.txt").write_text("INCR a\n")
     target = tmp_path / "out.json"
-    made = service("--seed", f"{tmp_path}/one.json", "--seed", f"{tmp_path}/two.txt", "--export", str(target))
+    made = service(
+        tmp_path, "--seed", f"{tmp_path}/one.json", "--seed", f"{tmp_path}/two.txt", "--export", str(target)
+    )
     made.startService()
     made.stopService()
     assert json.loads(target.read_text()) == {"a": "2", "b": ["x"]}
@@ -33,4 +35,4 @@ def test_data_come_from_seeds_and_go_to_an_export(tmp_path: Path) -> None:
 
 def test_a_seed_that_can_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"none\.json: No such file or directory"):
-        service("--seed", f"{tmp_path}/none.json").startService()
+        service(tmp_path, "--seed", f"{tmp_path}/none.json").startService()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -68,10 +69,11 @@ RESTORE {k} 0 bad
 class Server:
     """A factory under a clock that stands, and what one sees of its data."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path) -> None:
         self.reactor = Clock()
         self.reactor.advance(1_700_000_000)
         self.factory = ControlledFactory(self.reactor, databases=3, random_seed=7)
+        self.factory.server.directory = bytes(directory)  # where DEBUG RELOAD writes
         self.client = self.factory.client()
 
     def call(self, *words: object) -> Any:
@@ -115,9 +117,9 @@ def step(server: Server, random: Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_was_done(seed: int) -> None:
+def test_whatever_was_done(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
-    server = Server()
+    server = Server(tmp_path)
     if seed % 3 == 0:
         server.call("CONFIG", "SET", "maxmemory", "100mb")
     for _ in range(60):
@@ -152,8 +154,8 @@ def test_whatever_was_done(seed: int) -> None:
 
 class TestAMark:
     @pytest.fixture
-    def server(self) -> Server:
-        return Server()
+    def server(self, tmp_path: Path) -> Server:
+        return Server(tmp_path)
 
     def test_that_is_gone(self, server: Server) -> None:
         first, second = server.factory.snapshot(), server.factory.snapshot()
