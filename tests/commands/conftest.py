@@ -131,12 +131,13 @@ class SideBySide:
 
         :param protocol: the RESP version to talk.
         """
-        self._ask_theirs([b"HELLO", b"%d" % protocol])
-        self._ask_theirs([b"FLUSHALL"])
-        self._ask_theirs([b"SELECT", b"0"])
+        for words in ([b"HELLO", b"%d" % protocol], [b"FLUSHALL"], [b"SELECT", b"0"]):
+            self._send(words)
         self.engine = Engine(time.time())
         self._client = Client(self.engine.server)
         self._client.protocol = protocol
+        for _ in range(3):
+            read_reply(self._replies)
 
     def ask(self, *args: object) -> tuple[Any, Any]:
         """Run one command on both and return both replies, ours first.
@@ -145,11 +146,12 @@ class SideBySide:
         a map is ``{"map": pairs}`` and a set ``{"set": members}``.
         """
         words = [as_argument(arg) for arg in args]
+        self._send(words)  # it works while we do
         server = self.engine.server
         server.keyspace.tick()
         ours = read_reply(BytesIO(encode(self._client.execute(self._client, words), self._client.protocol)))
         server.end_batch()
-        return ours, self._ask_theirs(words)
+        return ours, read_reply(self._replies)
 
     def tell_redis(self, *args: object) -> Any:
         """Run one command on redis-server only; return its reply."""
@@ -186,10 +188,13 @@ class SideBySide:
         self._ask_theirs(command)
 
     def _ask_theirs(self, words: Sequence[bytes]) -> Any:
+        self._send(words)
+        return read_reply(self._replies)
+
+    def _send(self, words: Sequence[bytes]) -> None:
         request = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
         self._requests.write(b"*%d\r\n%b" % (len(words), request))
         self._requests.flush()
-        return read_reply(self._replies)
 
 
 def read_reply(stream: BinaryIO) -> Any:

@@ -52,7 +52,7 @@ COMMAND = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(commands=COMMAND)
 def test_both_ways(side_by_side: SideBySide, commands: list[list[bytes]]) -> None:
     side_by_side.start()

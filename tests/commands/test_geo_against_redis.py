@@ -99,7 +99,7 @@ def as_a_set(reply: Any) -> Any:
     return sorted(reply, key=str) if isinstance(reply, list) else reply
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(position, member), min_size=1, max_size=13).map(flat),
     st.lists(calls, min_size=1, max_size=20),

@@ -70,7 +70,7 @@ calls = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.sampled_from([0, 300]), st.lists(calls, min_size=1, max_size=30))
 def test_replies(side_by_side: SideBySide, long: int, calls: list[list[bytes]]) -> None:
     side_by_side.start()

@@ -144,7 +144,7 @@ def draw(side_by_side: SideBySide, words: list[bytes]) -> None:
                 side_by_side.tell_redis(change, words[1], *some)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(protocol, st.booleans(), st.lists(set_calls, min_size=10, max_size=40))
 def test_sets(side_by_side: SideBySide, protocol: int, large: bool, calls: list[list[bytes]]) -> None:
     side_by_side.start(protocol)
@@ -204,7 +204,7 @@ hash_calls = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(protocol, st.booleans(), st.lists(hash_calls, min_size=10, max_size=40))
 def test_hashes(side_by_side: SideBySide, protocol: int, large: bool, calls: list[list[bytes]]) -> None:
     side_by_side.start(protocol)

@@ -121,7 +121,7 @@ def is_left_open(side_by_side: SideBySide, words: list[bytes]) -> bool:
     return bool(ours == b"skiplist")
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.sampled_from([0, 0, 120, 700, 2500]), st.lists(calls, min_size=1, max_size=30))
 def test_replies(side_by_side: SideBySide, large: int, calls: list[list[bytes]]) -> None:
     side_by_side.start()

@@ -268,13 +268,14 @@ def check(side_by_side: SideBySide, words: list[bytes]) -> None:
     assert comparable(words, ours, now) == comparable(words, theirs, now), words
 
 
+@settings(max_examples=60)
 @given(st.lists(ON_ENTRIES, min_size=5, max_size=40))
 def test_entries(small_nodes: SideBySide, calls: list[list[bytes]]) -> None:
     begin(small_nodes)
     compare(small_nodes, calls)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.lists(ON_GROUPS, min_size=5, max_size=60))
 def test_groups(small_nodes: SideBySide, calls: list[list[bytes]]) -> None:
     begin(small_nodes)

@@ -15,7 +15,7 @@ SideBySide = Any  # the fixture of conftest.py
 Calls = list[list[bytes]]
 
 many = settings(
-    max_examples=200,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -288,7 +288,7 @@ elements = st.one_of(
 )
 
 
-@settings(many, max_examples=100)
+@settings(many, max_examples=60)
 @given(
     sequences(
         call("SET", key, hostile),

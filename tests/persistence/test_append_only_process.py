@@ -14,8 +14,13 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.conftest import installed
+
+# A server that was killed stays away: to wait for it would be all that these tests do.
+NO_RETRY = Retry(NoBackoff(), 0)
 
 Start = Callable[..., tuple[Any, Any]]
 
@@ -48,7 +53,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         assert process.stdout is not None
         for line in process.stdout:
             if "ready to accept" in line.lower():
-                return process, redis.Redis(unix_socket_path=socket, protocol=2)
+                return process, redis.Redis(unix_socket_path=socket, protocol=2, retry=NO_RETRY)
         return process, None
 
     yield start
@@ -119,7 +124,7 @@ def test_what_was_acknowledged_survives_a_kill(start: Start, tmp_path: Path) -> 
     acknowledged: list[list[int]] = [[] for _ in range(4)]
 
     def write(which: int) -> None:
-        own = redis.Redis(unix_socket_path=str(tmp_path / "s"), protocol=2)
+        own = redis.Redis(unix_socket_path=str(tmp_path / "s"), protocol=2, retry=NO_RETRY)
         try:
             for number in range(1_000_000):
                 own.set(f"{which}:{number}", number)

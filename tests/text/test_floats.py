@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted_resp.text.floats import format_double, format_double_17g, parse_double
 
 COMPARISON = settings(
-    deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 signs = st.sampled_from([b"", b"-", b"+"])
@@ -191,7 +191,7 @@ def test_prints_doubles_as_redis_7_0(value: float, printed: bytes) -> None:
 
 
 @given(doubles)
-@settings(max_examples=1000)
+@settings(max_examples=400)
 def test_what_is_printed_reads_back(value: float) -> None:
     for printed in (format_double(value), format_double_17g(value)):
         back = parse_double(printed)
@@ -200,7 +200,7 @@ def test_what_is_printed_reads_back(value: float) -> None:
 
 
 @given(doubles.filter(math.isfinite))
-@settings(max_examples=1000)
+@settings(max_examples=400)
 def test_prints_no_more_digits_than_repr(value: float) -> None:
     def significant(text: str) -> str:
         return text.lstrip("-").partition("e")[0].replace(".", "").strip("0")

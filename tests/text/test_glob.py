@@ -166,7 +166,7 @@ texts = st.lists(bytes_of_note, max_size=10).map(b"".join)
 
 
 @given(patterns, texts, st.booleans())
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=400)
 def test_matches_as_the_reference_does(pattern: bytes, text: bytes, nocase: bool) -> None:
     assert compile_glob(pattern, nocase)(text) == reference(pattern, text, nocase)
 

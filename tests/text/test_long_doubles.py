@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted_resp.text.long_doubles import LongDouble, format_long_double, parse_long_double
 
 COMPARISON = settings(
-    deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 signs = st.sampled_from([b"", b"-", b"+"])

@@ -94,7 +94,7 @@ class DenseMachine(RuleBasedStateMachine):
         assert b"missing" not in self.index
 
 
-DenseMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+DenseMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestDenseMachine = DenseMachine.TestCase
 
 

@@ -141,7 +141,7 @@ class HashMachine(RuleBasedStateMachine):
         assert not self.times or value.encoding != LISTPACK
 
 
-HashMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+HashMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
 TestHashMachine = HashMachine.TestCase
 
 
