@@ -11,6 +11,7 @@ _GROUPS = (
     "blocking_lists",
     "blocking_sorted_sets",
     "client_commands",
+    "client_tracking",
     "command_info",
     "configuration",
     "connection",

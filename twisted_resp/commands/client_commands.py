@@ -24,6 +24,10 @@ _EVERYWHERE: Final = ["request_policy:all_nodes", "response_policy:all_succeeded
 _UNKNOWN_TYPE: Final = b"ERR Unknown client type '%b'"
 
 _HELP: Final = b"""
+CACHING (YES|NO)
+    Say whether the keys that the next command reads are tracked, under OPTIN (yes) or OPTOUT (no).
+GETREDIR
+    Return the id of the client that gets the invalidation messages of this one.
 GETNAME
     Return the name of this connection.
 ID
@@ -68,6 +72,10 @@ SETINFO <option> <value>
     * LIB-VER: the version of its library.
 SETNAME <name>
     Name this connection.
+TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]
+    Tell this connection when keys change that it has read, or that begin with a prefix.
+TRACKINGINFO
+    Return what is tracked for this connection.
 UNBLOCK <client-id> [TIMEOUT|ERROR]
     End the wait of a blocked client.
 UNPAUSE

@@ -53,6 +53,12 @@ def client_flags(client: Client) -> bytes:
         flags += b"x"
     if client.parked is not None or client in client.server.postponed.values():
         flags += b"b"
+    if client.tracking is not None:
+        flags += b"t"
+        if client.tracking.broken:
+            flags += b"R"
+        if client.tracking.broadcast:
+            flags += b"B"
     if client.dirty_watch:
         flags += b"d"
     if client.closing:
@@ -118,7 +124,7 @@ def client_line(client: Client, asking: Client) -> bytes:
         (b"events", events),
         (b"cmd", client.last_command),
         (b"user", client.user),
-        (b"redir", -1),
+        (b"redir", client.tracking.redirect if client.tracking is not None else -1),
         (b"resp", client.protocol),
         (b"lib-name", client.lib_name),
         (b"lib-ver", client.lib_version),

@@ -22,6 +22,7 @@ from twisted.logger import Logger
 
 from twisted_resp import errors
 from twisted_resp.commands import table
+from twisted_resp.commands.documentation import keys_of
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.keyspace import TOUCH_NOT
 from twisted_resp.resp import NO_REPLY, QUEUED, Reply
@@ -35,6 +36,7 @@ from twisted_resp.server.server import (
     MONITORED,
     PAUSED,
     REPLICA,
+    TRACKED,
     UNWRITABLE,
     WITHOUT_REPLICAS,
     Server,
@@ -43,7 +45,8 @@ from twisted_resp.server.server import (
 from twisted_resp.server.statistics import MOST_SAMPLES, CommandEntry
 
 __all__ = [
-    "STATES", "call", "delivering", "find", "install", "normal", "queueing", "subscribed", "unauthenticated",
+    "STATES", "call", "delivering", "find", "install", "normal", "queueing", "subscribed", "tracking",
+    "unauthenticated",
 ]  # fmt: skip
 
 _log = Logger()
@@ -64,6 +67,9 @@ _PAUSED_WRITES = table.WRITE | table.MAY_REPLICATE
 _ON_KEYS = table.WRITE | table.READONLY | table.MAY_REPLICATE
 # The states of a server in which it refuses commands.
 _REFUSING = LOADING | LIMITED_MEMORY | UNWRITABLE | WITHOUT_REPLICAS | REPLICA | BUSY
+# Who wants to know of every command that has run.
+_OBSERVED = MONITORED | TRACKED
+_READING_SCRIPTS = frozenset((b"eval_ro", b"evalsha_ro", b"fcall_ro"))
 # What a browser sends that was tricked into talking to us.
 _HTTP = frozenset((b"post", b"host:"))
 
@@ -207,7 +213,26 @@ def delivering(client: Client, args: list[bytes]) -> Reply:
     return client.execute(client, args)
 
 
-STATES = States(normal, queueing, subscribed, unauthenticated, delivering)
+def tracking(client: Client, args: list[bytes]) -> Reply:
+    """Run a request of a client that caches what it reads: what that is, is remembered (:mod:`server.tracking`)."""
+    server = client.server
+    table, mine = server.tracking, client.tracking
+    assert mine is not None
+    before, table.current = table.current, client
+    attention = server.attention & TRACKED
+    server.attention |= TRACKED
+    try:
+        return mine.execute(client, args)
+    finally:
+        table.current = before
+        if not attention:
+            server.attention &= ~TRACKED
+        # CLIENT CACHING is said for the next command, or for all of the next transaction.
+        if mine.caching and client.transaction is None and args[0].lower() != b"client":
+            mine.caching = False
+
+
+STATES = States(normal, queueing, subscribed, unauthenticated, delivering, tracking)
 
 
 # ------------------------------------------------------------ inside others
@@ -239,8 +264,8 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
         if keyspace.touching == TOUCH_NOT:  # else CONFIG SET has just chosen another policy
             keyspace.touching = touching
     seconds = perf_counter() - start
-    if server.attention & MONITORED:
-        _show(client, entry, args)
+    if server.attention & _OBSERVED:
+        _observe(client, entry, args)
     entry.record(seconds)
     if seconds >= server.slow_threshold:
         _took_long(client, entry, args, seconds)
@@ -283,8 +308,8 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
         if keyspace.touching == TOUCH_NOT:  # else CONFIG SET has just chosen another policy
             keyspace.touching = touching
     seconds = perf_counter() - start
-    if attention & MONITORED:
-        _show(client, entry, args)
+    if attention & _OBSERVED:
+        _observe(client, entry, args)
     if type(reply) is Deferred:
         if attention & EFFECTS:
             # XREADGROUP may have made a consumer before it found that it has to wait.
@@ -322,10 +347,27 @@ def _took_long(client: Client, entry: CommandEntry, args: list[bytes], seconds: 
     server.latency.note(b"fast-command" if entry.flags & table.FAST else b"command", seconds)
 
 
-def _show(client: Client, entry: CommandEntry, args: list[bytes]) -> None:
+def _observe(client: Client, entry: CommandEntry, args: list[bytes]) -> None:
+    """Show a command that has run to those who monitor, and remember what a tracking client has read."""
+    server = client.server
     # After the command, as Redis: EXEC ends what is inside it, and SELECT is shown where it led.
-    if not entry.flags & (table.SKIP_MONITOR | table.ADMIN) and not client.server.attention & LOADING:
-        client.server.on_monitor(client, args)
+    if (
+        server.attention & MONITORED
+        and not entry.flags & (table.SKIP_MONITOR | table.ADMIN)
+        and not server.attention & LOADING
+    ):
+        server.on_monitor(client, args)
+    if server.tracking.current is not None:
+        _remember(server.tracking.current, entry, args)
+
+
+def _remember(client: Client, entry: CommandEntry, args: list[bytes]) -> None:
+    """A client has run a command, which may be one inside a script: remember what it has read, if it tracks that."""
+    if client.tracking is None or client.tracking.skips or not entry.flags & table.READONLY:
+        return
+    # A script's keys are those that it reads, not those that it may read.
+    if not entry.flags & table.PUBSUB and entry.full_name not in _READING_SCRIPTS:
+        client.server.tracking.remember(client, [found.key for found in keys_of(entry.command, args)])
 
 
 def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandError | None:
@@ -344,8 +386,13 @@ def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandE
     server = client.server
     master = server.replication.master
     ignored = master is not None and server.configuration[b"replica-ignore-maxmemory"]
-    if attention & LIMITED_MEMORY and not ignored and not make_room(server) and flags & table.DENYOOM:
-        return CommandError(errors.OUT_OF_MEMORY)
+    if attention & LIMITED_MEMORY and not ignored:
+        # The command has not begun: a client hears of what is evicted before it gets the reply.
+        server.tracking.executing = False
+        fits = make_room(server)
+        server.tracking.executing = True
+        if not fits and flags & table.DENYOOM:
+            return CommandError(errors.OUT_OF_MEMORY)
     if attention & UNWRITABLE and master is None and (flags & table.WRITE or entry.full_name == b"ping"):
         return CommandError(server.disk_error)
     if attention & WITHOUT_REPLICAS and flags & table.WRITE and server.replication.refuses_to_write():
@@ -402,6 +449,7 @@ def _when_served(
     def count(value: Reply) -> Reply:
         spent = seconds if parked is None else seconds + parked.seconds
         entry.record(spent)
+        _remember(client, entry, args)
         if spent >= server.slow_threshold:
             _took_long(client, entry, args, spent)
         if isinstance(value, CommandError):

@@ -113,7 +113,7 @@ def _clients(server: Server) -> Iterable[Field]:
     yield "client_recent_max_input_buffer", max((client.query_size() for client in clients), default=0)
     yield "client_recent_max_output_buffer", max((client.output_size() for client in clients), default=0)
     yield "blocked_clients", server.blocked_clients
-    yield "tracking_clients", sum(client.tracking is not None for client in clients)
+    yield "tracking_clients", len(server.tracking.clients)
     yield "pubsub_clients", sum(client.subscriptions > 0 for client in clients)
     yield "watching_clients", sum(bool(client.watched) for client in clients)
     yield "clients_in_timeout_table", sum(_has_timeout(client) for client in clients)
@@ -285,10 +285,12 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "total_forks", statistics.forks
     for name in ("migrate_cached_sockets", "slave_expires_tracked_keys",
                  "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
-                 "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
-                 "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
-                 "unexpected_error_replies"):  # fmt: skip
+                 "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"):  # fmt: skip
         yield name, 0
+    yield "tracking_total_keys", server.tracking.keys
+    yield "tracking_total_items", server.tracking.items
+    yield "tracking_total_prefixes", server.tracking.prefixes
+    yield "unexpected_error_replies", 0
     yield "total_error_replies", statistics.error_replies
     yield "dump_payload_sanitizations", 0
     yield "client_query_buffer_limit_disconnections", statistics.query_buffer_limit_disconnections

@@ -59,6 +59,8 @@ class Keyspace:
         #: Fields of hashes that expired (INFO's expired_subkeys).
         self.expired_fields = 0
         self.evicted = 0
+        #: Whether a database that is emptied is one of all.
+        self.flushing_all = False
         self.lfu_log_factor = 10
         self.lfu_decay_time = 1
         self.on_before: list[Callable[[Database, bytes], None]] = []
@@ -97,4 +99,8 @@ class Keyspace:
 
     def flush(self, lazily: bool = False) -> int:
         """Empty every database; answers how many keys that removed. ``lazily``: see :meth:`Database.flush`."""
-        return sum(database.flush(lazily) for database in self.databases)
+        self.flushing_all = True
+        try:
+            return sum(database.flush(lazily) for database in self.databases)
+        finally:
+            self.flushing_all = False

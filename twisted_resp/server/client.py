@@ -12,14 +12,18 @@ from twisted_resp.resp import NULL_ARRAY, Reply, encode
 if TYPE_CHECKING:
     from twisted_resp.server.replication import Replica
     from twisted_resp.server.server import Server
+    from twisted_resp.server.tracking import Tracking
     from twisted_resp.server.waiting import Parked
 
-__all__ = ["REPLY_OFF", "REPLY_ON", "REPLY_SKIP", "Client", "Transaction"]
+__all__ = ["REPLY_OFF", "REPLY_ON", "REPLY_SKIP", "Client", "Execute", "Transaction"]
 
 #: Client.reply_mode, as CLIENT REPLY sets it.
 REPLY_ON = 0
 REPLY_OFF = 1
 REPLY_SKIP = 2  # drop the next reply, then go back to on
+
+
+Execute = Callable[["Client", "list[bytes]"], Reply]
 
 
 def _no_write(data: bytes) -> None:
@@ -120,7 +124,8 @@ class Client:
         self.no_evict = False
         self.no_touch = False
         self.monitoring = False
-        self.tracking: Any = None
+        #: What CLIENT TRACKING has asked for.
+        self.tracking: Tracking | None = None
         self.asking = False
         #: What is known of a client that replicates; and whether it is the one that applies our master's stream.
         self.replica: Replica | None = None
@@ -139,7 +144,7 @@ class Client:
         self.close: Callable[[bool], None] = _no_close
         #: Stop (True) reading from the connection for a while, or go on (False).
         self.hold: Callable[[bool], None] = _no_hold
-        self.execute: Callable[[Client, list[bytes]], Reply] = server.states.normal
+        self.execute: Execute = server.states.normal
         self.choose_state()
 
     def __repr__(self) -> str:
@@ -164,10 +169,16 @@ class Client:
             self.execute = states.queueing
         else:
             self.execute = states.normal
+        if self.tracking is not None and not self.kept:
+            self.tracking.execute, self.execute = self.execute, states.tracking
 
     def push(self, message: Reply) -> None:
         """Send something that is not a reply: at once, or after the reply of the command that runs now."""
         self.deliver(encode(message, self.protocol))
+
+    def push_at_once(self, message: Reply) -> None:
+        """Send something that is not a reply, before the reply of the command that runs now."""
+        self.write(encode(message, self.protocol))
 
     def keep(self, data: bytes) -> None:
         """Keep an encoded message back until the reply of the command that runs now is sent."""
@@ -191,10 +202,13 @@ class Client:
     def run_apart(self, action: Callable[[], Reply]) -> Reply:
         """Run a command of this client outside of its batch: what is pushed meanwhile follows the reply."""
         deliver, self.deliver = self.deliver, self.keep
+        table = self.server.tracking
+        current, table.current = table.current, self if self.tracking is not None else None
         try:
             return action()
         finally:
             self.deliver = deliver
+            table.current = current
 
     def wait_for(
         self,
@@ -240,6 +254,7 @@ class Client:
         self.user = b"default"
         self.authenticated = not server.password_required
         server.channels.forget(self)
+        server.tracking.disable(self)
         self.name = b""
         self.asking = False
         self.no_touch = False

@@ -318,6 +318,10 @@ def _slow_threshold(server: Server, value: int) -> None:
     server.watch_latency()
 
 
+def _tracking_limit(server: Server, value: int) -> None:
+    server.tracking.limit()
+
+
 def _latency_threshold(server: Server, value: int) -> None:
     server.latency.threshold = value
     server.watch_latency()
@@ -360,6 +364,7 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"bind": _cannot_bind,
     b"appendonly": _append_only,
     b"activedefrag": _cannot_defragment,
+    b"tracking-table-max-keys": _tracking_limit,
     b"latency-monitor-threshold": _latency_threshold,
     b"latency-tracking": _latency_tracking,
     b"maxclients": _max_clients,

@@ -16,10 +16,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_resp.keyspace.keyspace import Keyspace
-from twisted_resp.resp import Reply
 from twisted_resp.server.append_only import AppendOnly
 from twisted_resp.server.channels import Channels
-from twisted_resp.server.client import Client
+from twisted_resp.server.client import Client, Execute
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
 from twisted_resp.server.latency import LatencyMonitor
@@ -32,6 +31,7 @@ from twisted_resp.server.saving import Saving
 from twisted_resp.server.scripting import Scripting
 from twisted_resp.server.slow_log import SlowLog
 from twisted_resp.server.statistics import CommandEntry, Statistics
+from twisted_resp.server.tracking import TrackingTable
 from twisted_resp.server.waiting import WaitingRoom
 from twisted_resp.server.watching import WatchList
 
@@ -44,6 +44,7 @@ __all__ = [
     "PAUSED",
     "REDIS_VERSION",
     "REPLICA",
+    "TRACKED",
     "UNWRITABLE",
     "WITHOUT_REPLICAS",
     "Server",
@@ -62,13 +63,12 @@ BUSY = 1 << 7  # a script has taken its time
 REPLICA = 1 << 6  # this server follows another
 LIMITED_MEMORY = 1 << 5  # there is a limit to what the data may take
 WITHOUT_REPLICAS = 1 << 4  # too few of them to write
+TRACKED = 1 << 9  # the client whose command runs tracks what it reads
 UNWRITABLE = 1 << 8  # what is written can't be brought to disk
 
 _log = Logger()
 
 _LONGEST_DELAY = 86400.0 * 36500
-
-Execute = Callable[[Client, "list[bytes]"], Reply]
 
 
 class States(NamedTuple):
@@ -79,6 +79,7 @@ class States(NamedTuple):
     subscribed: Execute
     unauthenticated: Execute
     delivering: Execute
+    tracking: Execute
 
 
 class Server:
@@ -105,6 +106,7 @@ class Server:
         self.watching = WatchList(self.keyspace)
         self.channels = Channels()
         self.notifications = Notifications(self.keyspace, self.channels)
+        self.tracking = TrackingTable(self)
         self.effects = Effects()
         self.memory = MemoryAccount(self)
         self.statistics = Statistics()
@@ -221,6 +223,7 @@ class Server:
             self.replication.forget(client)
         if client.monitoring:
             self.monitors.remove(client)
+        self.tracking.disable(client)
 
     def entries(self) -> Iterator[CommandEntry]:
         """Every command and subcommand once, containers before their contents."""
