@@ -24,6 +24,7 @@ ROWS = (
     ("values",),
     ("rdb",),
     ("keyspace",),
+    ("acl",),
     ("server",),
     ("commands",),
     ("scripting", "persistence", "replication", "cluster"),
@@ -39,7 +40,7 @@ ROWS = (
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}
 
 # Pure Python by design: usable, and tested, with no event loop in sight.
-WITHOUT_TWISTED = {"errors", "rdb", "resp", "text", "values"}
+WITHOUT_TWISTED = {"acl", "errors", "rdb", "resp", "text", "values"}
 
 # Plain data of the package itself, which any room may read.
 FRONT_DOOR_DATA = {"__version__"}

@@ -91,7 +91,7 @@ class TestOptions:
         answers: list[object] = []
         service.factory.call("CONFIG", "GET", "dir", "dbfilename", "databases").addCallback(answers.append)
         assert answers == [{b"dir": str(tmp_path).encode(), b"dbfilename": b"x.rdb", b"databases": b"3"}]
-        assert service.factory.server.password_required
+        assert service.factory.server.access.password_required
 
 
 @implementer(IListeningPort)

@@ -10,6 +10,7 @@ from typing import Final
 __all__ = [
     "CommandError",
     "ProtocolError",
+    "RefusalError",
     "internal_error",
     "invalid_expire_time",
     "not_between",
@@ -44,6 +45,10 @@ class CommandError(Exception):
     def code(self) -> bytes:
         """The first word, which INFO's errorstats count by."""
         return self.message.split(b" ", 1)[0]
+
+
+class RefusalError(CommandError):
+    """An error reply to a command that was not run: it counts as rejected, not as failed."""
 
 
 class ProtocolError(Exception):
@@ -140,6 +145,24 @@ def exec_aborted(reason: CommandError) -> CommandError:
     return CommandError(
         b"EXECABORT Transaction discarded because of: " + (message[4:] if message[:4] == b"ERR " else message)
     )
+
+
+def not_permitted_any_more(reason: bytes) -> CommandError:
+    """What a queued command gets that the user could run when it was queued.
+
+    :param reason: what is not allowed: ``command``, ``key`` or ``channel``.
+    """
+    return CommandError(
+        b"NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This "
+        b"command is no longer allowed for the following reason: " + _NOT_PERMITTED[reason]
+    )
+
+
+_NOT_PERMITTED: Final = {
+    b"command": b"no permission to execute the command or subcommand",
+    b"key": b"no permission to touch the specified keys",
+    b"channel": b"no permission to access one of the channels used as arguments",
+}
 
 
 def _printable(data: bytes) -> bytes:

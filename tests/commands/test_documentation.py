@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from redis import Redis, ResponseError
 
+from twisted_resp.acl.catalogue import CATEGORIES
 from twisted_resp.commands import getkeys
 from twisted_resp.commands.documentation import (
-    CATEGORIES,
     acl_categories,
     command_docs,
     command_info,

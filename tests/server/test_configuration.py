@@ -220,7 +220,7 @@ class TestTheLivingServer:
 
     def test_password(self, configuration: Configuration, local: Client, server: Server) -> None:
         configuration.set([b"requirepass", b"secret"], local)
-        assert server.password_required
+        assert server.access.password_required
         assert not Client(server).authenticated
         assert value(configuration, b"requirepass") == b"secret"
         configuration.set([b"requirepass", b""], local)

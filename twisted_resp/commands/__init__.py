@@ -7,6 +7,7 @@ from importlib import import_module
 __all__ = ["load_all"]
 
 _GROUPS = (
+    "acl",
     "bitmaps",
     "blocking_lists",
     "blocking_sorted_sets",

@@ -241,9 +241,10 @@ def _kill_filters(client: Client, options: tuple[bytes, ...]) -> tuple[list[Call
         elif name == b"LADDR":
             tests[name] = lambda one, wanted=value: one.local_address == wanted  # type: ignore[misc]
         elif name == b"USER":
-            if not client.server.has_user(value):
+            user = client.server.access.find(value)
+            if user is None:
                 raise CommandError(b"ERR No such user '%b'" % value)
-            tests[name] = lambda one, wanted=value: one.user == wanted  # type: ignore[misc]
+            tests[name] = lambda one, wanted=user: one.user is wanted  # type: ignore[misc]
         elif name == b"SKIPME" and value.upper() in (b"YES", b"NO"):
             skip_me = value.upper() == b"YES"
         else:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from twisted_resp import errors
 from twisted_resp.commands.documentation import acl_categories, command_docs, command_info, has_keys, keys_of
 from twisted_resp.commands.helping import help_reply
+from twisted_resp.commands.permissions import look_up
 from twisted_resp.commands.table import LOADING, NO_MANDATORY_KEYS, SENTINEL, STALE, Command, command
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import Map, Reply, Status
@@ -140,9 +141,7 @@ def command_getkeysandflags(client: Client, *argv: bytes) -> Reply:
 
 
 def _keys(client: Client, argv: Sequence[bytes]) -> list[tuple[bytes, tuple[str, ...]]]:
-    entry = client.server.commands.get(argv[0].lower())
-    if entry is not None and entry.subcommands is not None and len(argv) > 1:
-        entry = entry.subcommands.get(argv[1].lower())
+    entry = look_up(client.server, argv)
     if entry is None:
         raise CommandError(b"ERR Invalid command specified")
     called: Command = entry.command

@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from twisted_resp import errors
+from twisted_resp.commands.permissions import note_failed_login
 from twisted_resp.commands.table import ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, SENTINEL, STALE, command
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import OK, PONG, Map, Reply, Status
@@ -101,14 +102,19 @@ def auth(client: Client, *credentials: bytes) -> Reply:
     if len(credentials) > 2:
         raise CommandError(errors.SYNTAX)
     if len(credentials) == 1:
-        if not client.server.password_required:
+        if client.server.access.default.no_password:
             raise CommandError(_NO_PASSWORD_SET)
         credentials = (b"default", credentials[0])
-    user, password = credentials
-    if not client.server.authenticate(user, password):
+    _log_in(client, *credentials)
+    return OK
+
+
+def _log_in(client: Client, name: bytes, password: bytes) -> None:
+    user = client.server.access.find(name)
+    if user is None or not user.accepts(password):
+        note_failed_login(client, name)
         raise CommandError(errors.WRONG_PASSWORD)
     client.log_in(user)
-    return OK
 
 
 @command(
@@ -147,11 +153,8 @@ def hello(client: Client, *arguments: bytes) -> Reply:
             place += 2
         else:
             raise CommandError(b"ERR Syntax error in HELLO option '%b'" % arguments[place])
-    server = client.server
     if credentials is not None:
-        if not server.authenticate(*credentials):
-            raise CommandError(errors.WRONG_PASSWORD)
-        client.log_in(credentials[0])
+        _log_in(client, *credentials)
     if not client.authenticated:
         raise CommandError(_HELLO_NEEDS_AUTH)
     if name is not None:

@@ -1,20 +1,22 @@
 """The one way in: find a command, check it, run it, count it.
 
 A client's requests go through one of a few functions, of which ``client.execute`` is always the right one:
-:func:`normal`, :func:`queueing` (after MULTI), :func:`subscribed` (RESP2 with subscriptions) and
-:func:`unauthenticated`. Each answers a reply, or a Deferred of one where the client is parked; errors are
+:func:`normal`, :func:`queueing` (after MULTI), :func:`subscribed` (RESP2 with subscriptions),
+:func:`unauthenticated`, and :func:`guarded`, which goes on to one of the first three where the client's user may run
+the command. Each answers a reply, or a Deferred of one where the client is parked; errors are
 replies as well, so nothing is raised. :func:`call` is the part that EXEC and scripts use for the commands
 inside them.
 
 The order of checks is Redis': is there such a command, has it the right number of arguments, is the client
-logged in, may it run inside MULTI, does the state of the server forbid it, may a subscriber send it, is it to
-wait for the end of a pause; only then is it queued or run. (:func:`subscribed` looks before the state of the
-server does: it lets pass only what that state never forbids.) A refusal of a command spoils the transaction
-that it would have been part of.
+logged in, may it run inside MULTI, may its user run it, does the state of the server forbid it, may a
+subscriber send it, is it to wait for the end of a pause; only then is it queued or run. (:func:`subscribed`
+looks before the state of the server does: it lets pass only what that state never forbids.) A refusal of a
+command spoils the transaction that it would have been part of.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 
 from twisted.internet.defer import Deferred
@@ -23,7 +25,8 @@ from twisted.logger import Logger
 from twisted_resp import errors
 from twisted_resp.commands import table
 from twisted_resp.commands.documentation import keys_of
-from twisted_resp.errors import CommandError
+from twisted_resp.commands.permissions import categories, denial, note_denial, recheck, refusal
+from twisted_resp.errors import CommandError, RefusalError
 from twisted_resp.keyspace.keyspace import TOUCH_NOT
 from twisted_resp.resp import NO_REPLY, QUEUED, Reply
 from twisted_resp.server.client import Client
@@ -45,7 +48,8 @@ from twisted_resp.server.server import (
 from twisted_resp.server.statistics import MOST_SAMPLES, CommandEntry
 
 __all__ = [
-    "STATES", "call", "delivering", "find", "install", "normal", "queueing", "subscribed", "tracking",
+    "STATES", "call", "call_permitted", "delivering", "find", "guarded", "install", "normal", "queueing", "subscribed",
+    "tracking",
     "unauthenticated",
 ]  # fmt: skip
 
@@ -87,6 +91,8 @@ def install(server: Server) -> None:
         # The spellings that clients use are found at once, others by way of lower().
         server.commands[name] = server.commands[name.upper()] = entry
         server.commands[name.title()] = entry
+    server.access.commands = partial(categories, server)
+    server.access.recheck = recheck
 
 
 def find(server: Server, args: list[bytes]) -> CommandEntry | CommandError:
@@ -195,7 +201,7 @@ def subscribed(client: Client, args: list[bytes]) -> Reply:
 
 def unauthenticated(client: Client, args: list[bytes]) -> Reply:
     """Run a request of a client that has not logged in yet."""
-    if not client.server.password_required:
+    if not client.server.access.password_required:
         # It is not asked for any more.
         client.log_in(client.user)
         return client.execute(client, args)
@@ -205,6 +211,19 @@ def unauthenticated(client: Client, args: list[bytes]) -> Reply:
     if not found.flags & table.NO_AUTH:
         return _reject(client, args, CommandError(errors.NOT_AUTHENTICATED), found)
     return normal(client, args)
+
+
+def guarded(client: Client, args: list[bytes]) -> Reply:
+    """Run a request of a client whose user may not do everything."""
+    found = find(client.server, args)
+    if isinstance(found, CommandError):
+        return _reject(client, args, found)
+    # What can't be queued is refused as that.
+    if client.transaction is None or not found.flags & table.NO_MULTI:
+        refused = refusal(client, found, args)
+        if refused is not None:
+            return _reject(client, args, refused, found)
+    return client.unguarded(client, args)
 
 
 def delivering(client: Client, args: list[bytes]) -> Reply:
@@ -232,7 +251,7 @@ def tracking(client: Client, args: list[bytes]) -> Reply:
             mine.caching = False
 
 
-STATES = States(normal, queueing, subscribed, unauthenticated, delivering, tracking)
+STATES = States(normal, queueing, subscribed, unauthenticated, guarded, delivering, tracking)
 
 
 # ------------------------------------------------------------ inside others
@@ -275,6 +294,17 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
         else:
             server.effects.abandon()
     return reply
+
+
+def call_permitted(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
+    """Run a command inside EXEC, if the client's user may still run it."""
+    denied = denial(client.user, entry, args) if client.user.restricted else None
+    if denied is None:
+        return call(client, entry, args)
+    note_denial(client, denied, entry, args, b"multi")
+    error = errors.not_permitted_any_more(denied.reason)
+    _count_error(client.server, error)
+    return error
 
 
 # ------------------------------------------------------------- the slow way
@@ -447,6 +477,10 @@ def _when_served(
         server.settle()
 
     def count(value: Reply) -> Reply:
+        if isinstance(value, RefusalError):
+            entry.rejected += 1
+            _count_error(server, value)
+            return value
         spent = seconds if parked is None else seconds + parked.seconds
         entry.record(spent)
         _remember(client, entry, args)

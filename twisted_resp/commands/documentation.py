@@ -6,8 +6,9 @@ https://redis.io/docs/latest/commands/command/
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from twisted_resp.acl.catalogue import CATEGORIES
 from twisted_resp.commands.arguments import Argument
 from twisted_resp.commands.keyspecs import Index, KeyNum, KeySpec, Keyword, Range
 from twisted_resp.commands.table import (
@@ -24,21 +25,14 @@ from twisted_resp.resp import Map, Reply, SetReply, Status
 from twisted_resp.text.integers import parse_integer
 
 __all__ = [
-    "CATEGORIES",
     "FoundKey",
     "acl_categories",
     "command_docs",
     "command_info",
     "has_keys",
+    "key_flags",
     "keys_of",
 ]
-
-#: The ACL categories, in the order in which COMMAND and ACL CAT list them.
-CATEGORIES: Final = (
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog",
-    "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction",
-    "scripting",
-)  # fmt: skip
 
 # Groups whose commands have a category of their own.
 _GROUP_CATEGORIES = {
@@ -107,7 +101,7 @@ def _flags(names: Iterable[bytes]) -> Reply:
     return SetReply([Status(name) for name in names])
 
 
-def _key_flags(command: Command, spec: KeySpec) -> tuple[str, ...]:
+def key_flags(command: Command, spec: KeySpec) -> tuple[str, ...]:
     """Return what a command does to keys; where its declaration is silent, what its flags let one expect."""
     return spec.flags or (("RW", "update") if command.flags & WRITE else ("RO", "access"))
 
@@ -116,7 +110,7 @@ def _key_spec(command: Command, spec: KeySpec) -> Reply:
     pairs: list[tuple[bytes, Reply]] = []
     if spec.notes:
         pairs.append((b"notes", spec.notes.encode()))
-    pairs.append((b"flags", _flags(flag.encode() for flag in _key_flags(command, spec))))
+    pairs.append((b"flags", _flags(flag.encode() for flag in key_flags(command, spec))))
     begin, find = spec.begin, spec.find
     if isinstance(begin, Index):
         pairs.append((b"begin_search", _step(b"index", index=begin.position)))
@@ -239,7 +233,7 @@ def _by_specs(command: Command, argv: Sequence[bytes], not_keys: bool) -> list[F
         first, last = bounds
         if not first <= last < len(argv):
             return None
-        flags = _key_flags(command, spec)
+        flags = key_flags(command, spec)
         found += [
             FoundKey(position, argv[position], flags) for position in range(first, last + 1, spec.find.step)
         ]

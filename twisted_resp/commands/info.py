@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final, Union
 
 from twisted_resp import __version__
+from twisted_resp.acl.log import AUTH, CHANNEL, COMMAND, KEY
 from twisted_resp.commands.table import LOADING, SENTINEL, STALE, command
 from twisted_resp.resp import Reply, Verbatim
 from twisted_resp.server.client import Client
@@ -34,6 +35,7 @@ Field = tuple[str, Union[int, str, bytes]]
 
 # avg_ttl is the mean of so many expiries: reading all would take as long as there are keys.
 _TTL_SAMPLES: Final = 1000
+_DENIALS: Final = {AUTH: "auth", COMMAND: "cmd", KEY: "key", CHANNEL: "channel"}
 _UNSAFE: Final = bytes.maketrans(b"#:\r\n", b"____")
 
 
@@ -295,6 +297,8 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "dump_payload_sanitizations", 0
     yield "client_query_buffer_limit_disconnections", statistics.query_buffer_limit_disconnections
     yield "client_output_buffer_limit_disconnections", statistics.output_buffer_limit_disconnections
+    for reason, count in server.access.log.denied.items():
+        yield f"acl_access_denied_{_DENIALS[reason]}", count
     yield "eventloop_duration_cmd_sum", int(sum(entry.seconds for entry in server.entries()) * 1_000_000)
 
 

@@ -11,6 +11,7 @@ from typing import Callable, Final, Optional
 
 from twisted_resp import errors
 from twisted_resp.commands.getkeys import sort_keys, sort_ro_keys
+from twisted_resp.commands.permissions import may_read_all_keys
 from twisted_resp.commands.table import DENYOOM, READONLY, WRITE, command
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.database import Database, Value
@@ -40,6 +41,7 @@ _STORE_KEYS: Final = (
     "OW update # For the optional STORE keyword. It is marked 'unknown' because the keyword can appear "
     "anywhere in the argument array"
 )
+_DENIED: Final = b"ERR %b option of SORT denied due to insufficient ACL permissions."
 _BAD_SCORE: Final = b"ERR One or more scores can't be converted into double"
 
 # Below this a double is not normal any more, and C calls the number out of range.
@@ -55,7 +57,7 @@ class _Request:
 
     __slots__ = ("alpha", "by", "count", "descending", "get", "sorts", "start", "store")
 
-    def __init__(self, options: Sequence[bytes], may_store: bool) -> None:
+    def __init__(self, options: Sequence[bytes], may_store: bool, may_look_up: bool) -> None:
         self.descending = False
         self.alpha = False
         self.start = 0
@@ -85,10 +87,14 @@ class _Request:
                 place += 1
             elif word == b"BY" and left:
                 self.by = options[place + 1]
+                if b"*" in self.by and not may_look_up:
+                    raise CommandError(_DENIED % b"BY")
                 # A pattern with a star does not take back what one without it said before.
                 self.sorts = self.sorts and b"*" in self.by
                 place += 1
             elif word == b"GET" and left:
+                if not may_look_up:
+                    raise CommandError(_DENIED % b"GET")
                 self.get.append(options[place + 1])
                 place += 1
             else:
@@ -120,7 +126,7 @@ def _integer(data: bytes) -> int:
 )
 def sort(client: Client, key: bytes, *options: bytes) -> Reply:
     """Sorts the elements in a list, a set, or a sorted set, optionally storing the result."""
-    request = _Request(options, may_store=True)
+    request = _Request(options, may_store=True, may_look_up=_may_look_up(client, b"sort"))
     found = _sort(client, key, request)
     if request.store is None:
         return found
@@ -145,7 +151,15 @@ def sort(client: Client, key: bytes, *options: bytes) -> Reply:
 )
 def sort_ro(client: Client, key: bytes, *options: bytes) -> Reply:
     """Returns the sorted elements of a list, a set, or a sorted set."""
-    return _sort(client, key, _Request(options, may_store=False))
+    request = _Request(options, may_store=False, may_look_up=_may_look_up(client, b"sort_ro"))
+    return _sort(client, key, request)
+
+
+def _may_look_up(client: Client, name: bytes) -> bool:
+    """Whether BY and GET, which read keys that the call does not name, are allowed to the client's user."""
+    return not client.user.restricted or may_read_all_keys(
+        client.user, client.server.commands[name], client.current
+    )
 
 
 def _sort(client: Client, key: bytes, request: _Request) -> list[bytes | None]:

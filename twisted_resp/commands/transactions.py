@@ -6,7 +6,17 @@ from typing import Final
 
 from twisted_resp import errors
 from twisted_resp.commands import dispatch
-from twisted_resp.commands.table import ALLOW_BUSY, FAST, LOADING, NOSCRIPT, SKIP_SLOWLOG, STALE, command
+from twisted_resp.commands.table import (
+    ADMIN,
+    ALLOW_BUSY,
+    FAST,
+    LOADING,
+    NO_AUTH,
+    NOSCRIPT,
+    SKIP_SLOWLOG,
+    STALE,
+    command,
+)
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import NULL_ARRAY, OK, Reply
 from twisted_resp.server.client import Client, Transaction
@@ -47,7 +57,9 @@ def exec_(client: Client) -> Reply:
     client.last_command = b"exec"
     could_block, client.can_block = client.can_block, False
     client.in_exec = True
-    call = dispatch.call
+    # Users and their rights may have changed since, or change now.
+    careful = client.user.restricted or transaction.flags & (NO_AUTH | ADMIN)
+    call = dispatch.call_permitted if careful else dispatch.call
     try:
         return [call(client, entry, args) for entry, args in transaction.queue]
     finally:

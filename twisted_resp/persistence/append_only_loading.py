@@ -133,9 +133,10 @@ class _Loader:
     def __init__(self, server: Server) -> None:
         self._server = server
         client = self._client = Client(server, b"append-only-file:0")
-        client.authenticated = client.is_master = True
+        client.is_master = True
         client.can_block = False
         self._before = 0  # bytes of the files before this one
+        client.log_in(server.access.superuser)
 
     def load(self, manifest: Manifest, part: Part, is_last: bool) -> Steps:
         path = manifest.path_of(part)

@@ -371,7 +371,7 @@ class MasterProtocol(Protocol):
         client.is_master = True
         client.can_block = False
         client.db = server.keyspace.databases[database]
-        client.log_in(b"default")
+        client.log_in(server.access.superuser)
         client.close = lambda when_flushed: self._link.drop()
         server.clients[client.id] = client
         master.client = client

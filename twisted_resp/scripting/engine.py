@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from twisted_resp import errors
 from twisted_resp.commands import dispatch
+from twisted_resp.commands.permissions import denial, look_up, note_denial
 from twisted_resp.commands.table import DENYOOM, MAY_REPLICATE, NOSCRIPT, STALE, WRITE
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import Map, Reply, SetReply
@@ -258,6 +259,11 @@ class Engine:
         flags = entry.flags
         if flags & NOSCRIPT and not server.scripting.anything_goes:
             return self._refused(entry, b"ERR This Redis command is not allowed from script")
+        if client.user.restricted and (denied := denial(client.user, entry, words)) is not None:
+            note_denial(running.caller, denied, entry, words, b"lua")
+            return self._refused(
+                entry, b"ERR ACL failure in script: " + denied.sentence(client.user, entry, words)
+            )
         master = server.replication.master
         if (
             master is not None
@@ -315,18 +321,16 @@ class Engine:
     def _may_run(self, *args: Any) -> Any:
         """``redis.acl_check_cmd``."""
         try:
-            words = [argument(arg) for arg in args]
-            if not words:
+            words = [word for arg in args if (word := argument(arg)) is not None]
+            if not args:
                 return None, _MISUSE, b"ERR Please specify at least one argument for this redis lib call"
-            if None in words:
+            if len(words) < len(args):
                 return None, _MISUSE, b"ERR Lua redis lib command arguments must be strings or integers"
-            name = words[0] or b""
-            entry = self._server.commands.get(name.lower())
-            if entry is not None and entry.subcommands is not None and len(words) > 1:
-                entry = entry.subcommands.get((words[1] or b"").lower())
+            entry = look_up(self._server, words)
             if entry is None:
                 return None, _MISUSE, b"ERR Invalid command passed to redis.acl_check_cmd()"
-            return True
+            user = self._client.user if self._client is not None else None
+            return user is None or not user.restricted or denial(user, entry, words) is None
         except Exception:
             _log.failure("redis.acl_check_cmd failed")
             return None, _MISUSE, b"ERR internal error"

@@ -10,6 +10,7 @@ from twisted_resp.keyspace.database import Database
 from twisted_resp.resp import NULL_ARRAY, Reply, encode
 
 if TYPE_CHECKING:
+    from twisted_resp.acl.users import User
     from twisted_resp.server.replication import Replica
     from twisted_resp.server.server import Server
     from twisted_resp.server.tracking import Tracking
@@ -81,7 +82,7 @@ class Client:
         "last_command", "last_interaction", "lib_name", "lib_version", "local_address", "monitoring",
         "name", "no_evict", "no_touch", "output_size", "parked", "patterns", "protocol", "query_size",
         "replica", "reply_mode", "restricted", "server", "shard_channels", "total_commands", "total_input",
-        "total_output", "tracking", "transaction", "user", "watched", "write", "write_offset",
+        "total_output", "tracking", "transaction", "unguarded", "user", "watched", "write", "write_offset",
     )  # fmt: skip
 
     def __init__(
@@ -98,8 +99,9 @@ class Client:
         self.db: Database = server.keyspace.databases[0]
         #: The RESP version that replies are encoded in.
         self.protocol = 2
-        self.user: bytes = b"default"
-        self.authenticated: bool = not server.password_required
+        #: Who the client is; after a change :meth:`choose_state` is to be called.
+        self.user: User = server.access.default
+        self.authenticated: bool = not server.access.password_required
         self.created: int = server.keyspace.now
         self.last_interaction: int = self.created
         #: The command that runs now, as received; and the full name of the last one.
@@ -145,6 +147,8 @@ class Client:
         #: Stop (True) reading from the connection for a while, or go on (False).
         self.hold: Callable[[bool], None] = _no_hold
         self.execute: Execute = server.states.normal
+        #: Where a request of a user who may not do everything goes after the check.
+        self.unguarded: Execute = self.execute
         self.choose_state()
 
     def __repr__(self) -> str:
@@ -163,12 +167,15 @@ class Client:
             self.execute = states.delivering
         elif not self.authenticated:
             self.execute = states.unauthenticated
-        elif self.restricted:
-            self.execute = states.subscribed
-        elif self.transaction is not None:
-            self.execute = states.queueing
         else:
-            self.execute = states.normal
+            if self.restricted:
+                self.execute = states.subscribed
+            elif self.transaction is not None:
+                self.execute = states.queueing
+            else:
+                self.execute = states.normal
+            if self.user.restricted:
+                self.unguarded, self.execute = self.execute, states.guarded
         if self.tracking is not None and not self.kept:
             self.tracking.execute, self.execute = self.execute, states.tracking
 
@@ -232,7 +239,7 @@ class Client:
 
     # -- changes of state that several commands share
 
-    def log_in(self, user: bytes) -> None:
+    def log_in(self, user: User) -> None:
         """The client has shown who it is."""
         self.user = user
         self.authenticated = True
@@ -251,8 +258,8 @@ class Client:
             server.monitors.remove(self)
         self.db = server.keyspace.databases[0]
         self.protocol = 2
-        self.user = b"default"
-        self.authenticated = not server.password_required
+        self.user = server.access.default
+        self.authenticated = not server.access.password_required
         server.channels.forget(self)
         server.tracking.disable(self)
         self.name = b""

@@ -7,7 +7,6 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from hmac import compare_digest
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_resp.keyspace.keyspace import Keyspace
+from twisted_resp.server.access import Access
 from twisted_resp.server.append_only import AppendOnly
 from twisted_resp.server.channels import Channels
 from twisted_resp.server.client import Client, Execute
@@ -78,6 +78,7 @@ class States(NamedTuple):
     queueing: Execute
     subscribed: Execute
     unauthenticated: Execute
+    guarded: Execute
     delivering: Execute
     tracking: Execute
 
@@ -118,7 +119,6 @@ class Server:
         self.directory = os.getcwdb()
         self.dbfilename = b"dump.rdb"
         self.password = b""
-        self.password_required = False
         #: The TCP port that clients come in by, as soon as we know it; 0 while there is none.
         self.port = 0
         self.max_clients = 10000
@@ -132,6 +132,8 @@ class Server:
             "pubsub": (32 * 1024 * 1024, 8 * 1024 * 1024, 60),
         }
         self.configuration = Configuration(self)
+        #: The users, and what they are refused.
+        self.access = Access(self)
         self.run_id = secrets.token_hex(20).encode()
         #: Who follows this server, and whom it follows.
         self.replication = Replication(self)
@@ -312,17 +314,7 @@ class Server:
     def set_password(self, password: bytes) -> None:
         """Ask for a password from now on, or for none (``requirepass``). Who is in stays in."""
         self.password = password
-        self.password_required = bool(password)
-
-    def has_user(self, user: bytes) -> bool:
-        """Whether there is such a user."""
-        return user == b"default"
-
-    def authenticate(self, user: bytes, password: bytes) -> bool:
-        """Whether a user may come in with this password."""
-        if not self.has_user(user):
-            return False
-        return not self.password_required or compare_digest(password, self.password)
+        self.access.set_default_password(password)
 
     # -- after commands
 

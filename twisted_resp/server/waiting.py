@@ -274,7 +274,8 @@ class WaitingRoom:
         database, client.db = client.db, parked.database
         start = perf_counter()
         try:
-            reply = client.run_apart(parked.retry)
+            refusal = self._server.access.recheck(client, parked.command) if client.user.restricted else None
+            reply = client.run_apart(parked.retry) if refusal is None else refusal
         except CommandError as error:
             reply = error
         except Exception:

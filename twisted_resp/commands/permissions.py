@@ -1,0 +1,216 @@
+"""Whether a user may run a call: its command, the keys that it names and the channels.
+
+Where keys stand, and what happens to them, is read from the command table once for each command; nearly always the
+answer is a range of places, so that a check costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Callable, Final, NamedTuple
+
+from twisted_resp.acl.log import AUTH, CHANNEL, COMMAND, KEY
+from twisted_resp.acl.selectors import READ, WRITE
+from twisted_resp.acl.users import User
+from twisted_resp.commands.client_info import client_line
+from twisted_resp.commands.documentation import acl_categories, has_keys, key_flags, keys_of
+from twisted_resp.commands.keyspecs import Index, Range
+from twisted_resp.commands.table import NO_AUTH, Command
+from twisted_resp.errors import CommandError, RefusalError
+from twisted_resp.server.client import Client
+from twisted_resp.server.server import Server
+from twisted_resp.server.statistics import CommandEntry
+
+__all__ = [
+    "Denial", "categories", "denial", "look_up", "may_read_all_keys", "note_denial", "note_failed_login", "recheck",
+    "refusal",
+]  # fmt: skip
+
+_NEEDS: Final = {"access": READ, "insert": WRITE, "delete": WRITE, "update": WRITE}
+#: Where channels begin and end, and whether they are patterns.
+_CHANNELS: Final = {
+    b"publish": (1, 2, False),
+    b"spublish": (1, 2, False),
+    b"subscribe": (1, None, False),
+    b"ssubscribe": (1, None, False),
+    b"psubscribe": (1, None, True),
+}
+# Of several denials the one is told that comes latest here, and of two alike the one that stands later in the call.
+_ORDER: Final = {COMMAND: 0, KEY: 1, CHANNEL: 2}
+
+#: Places of keys, and what is needed of them.
+Keys = list[tuple[int, int]]
+
+_finders: dict[Command, Callable[[list[bytes]], Keys]] = {}
+
+
+class Denial(NamedTuple):
+    """Why a call is not allowed.
+
+    :ivar reason: ``COMMAND``, ``KEY`` or ``CHANNEL`` of :mod:`twisted_resp.acl.log`.
+    :ivar place: where the key or channel stands in the call.
+    """
+
+    reason: bytes
+    place: int
+
+    def what(self, entry: CommandEntry, args: list[bytes]) -> bytes:
+        """The command, key or channel that is not allowed."""
+        return entry.full_name if self.reason == COMMAND else args[self.place]
+
+    def sentence(self, user: User, entry: CommandEntry, args: list[bytes], verbose: bool = False) -> bytes:
+        """The denial in words.
+
+        :param verbose: whether to name the key or channel.
+        """
+        if self.reason == COMMAND:
+            return b"User %b has no permissions to run the '%b' command" % (user.name, entry.full_name)
+        if verbose:
+            return b"User %b has no permissions to access the '%b' %b" % (
+                user.name,
+                args[self.place],
+                self.reason,
+            )
+        return b"No permissions to access a " + self.reason
+
+
+def denial(user: User, entry: CommandEntry, args: list[bytes]) -> Denial | None:
+    """Why a user may not run a call; None if it may."""
+    name = entry.full_name
+    anybody = entry.flags & NO_AUTH
+    keys: Keys | None = None
+    told = Denial(COMMAND, 0)
+    for selector in user.selectors:
+        if not anybody and not selector.may_run(name, args):
+            continue
+        found = None
+        if not selector.all_keys:
+            if keys is None:
+                keys = _finder(entry.command)(args)
+            for place, needed in keys:
+                if not selector.may_touch(args[place], needed):
+                    found = Denial(KEY, place)
+                    break
+        if found is None and not selector.all_channels and name in _CHANNELS:
+            first, end, is_pattern = _CHANNELS[name]
+            for place in range(first, end or len(args)):
+                if not selector.may_use(args[place], is_pattern):
+                    found = Denial(CHANNEL, place)
+                    break
+        if found is None:
+            return None
+        if (_ORDER[found.reason], found.place) > (_ORDER[told.reason], told.place):
+            told = found
+    return told
+
+
+def may_read_all_keys(user: User, entry: CommandEntry, args: list[bytes]) -> bool:
+    """Whether a user may run a call that also reads keys which are not in it (SORT)."""
+    keys = _finder(entry.command)(args)
+    return any(
+        selector.may_run(entry.full_name, args)
+        and all(selector.may_touch(args[place], needed) for place, needed in keys)
+        and selector.may_touch_any(READ)
+        for selector in user.selectors
+    )
+
+
+def _finder(command: Command) -> Callable[[list[bytes]], Keys]:
+    """What tells the keys of a call; none where they can't be told."""
+    finder = _finders.get(command)
+    if finder is None:
+        finder = _finders[command] = _new_finder(command)
+    return finder
+
+
+def _new_finder(command: Command) -> Callable[[list[bytes]], Keys]:
+    if not has_keys(command):
+        return lambda args: []
+    specs = command.key_specs
+    if command.get_keys is None and len(specs) == 1:
+        (spec,) = specs
+        flags = key_flags(command, spec)
+        if (
+            isinstance(spec.begin, Index)
+            and isinstance(spec.find, Range)
+            and not spec.find.limit
+            and not {"not_key", "incomplete", "variable_flags"}.intersection(flags)
+        ):
+            first, last, step = spec.begin.position, spec.find.last, spec.find.step
+            needed = _needed(flags)
+            if not last:
+                return lambda args: [(first, needed)]
+            if last > 0:
+                only = [(place, needed) for place in range(first, first + last + 1, step)]
+                return lambda args: only
+            return lambda args: [(place, needed) for place in range(first, len(args) + last + 1, step)]
+    return lambda args: [(key.position, _needed(key.flags)) for key in keys_of(command, args)]
+
+
+def _needed(flags: Sequence[str]) -> int:
+    needed = 0
+    for flag in flags:
+        needed |= _NEEDS.get(flag, 0)
+    return needed
+
+
+def look_up(server: Server, args: Sequence[bytes]) -> CommandEntry | None:
+    """The command or subcommand of a call; None if there is none."""
+    entry = server.commands.get(args[0].lower())
+    if entry is not None and entry.subcommands is not None and len(args) > 1:
+        entry = entry.subcommands.get(args[1].lower())
+    return entry
+
+
+def categories(server: Server) -> dict[bytes, tuple[str, ...]]:
+    """The categories of every command and subcommand of a server."""
+    return {entry.full_name: acl_categories(entry.command) for entry in server.entries()}
+
+
+# ------------------------------------------------------------------------------------------------ what is refused
+
+
+def refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandError | None:
+    """What a restricted client hears instead of a reply, after the denial is noted; None if it may run the call."""
+    denied = denial(client.user, entry, args)
+    if denied is None:
+        return None
+    note_denial(client, denied, entry, args, b"toplevel" if client.transaction is None else b"multi")
+    return RefusalError(b"NOPERM " + denied.sentence(client.user, entry, args))
+
+
+def recheck(client: Client, args: list[bytes]) -> CommandError | None:
+    """The same for a command that has waited: its user may have changed meanwhile."""
+    entry = look_up(client.server, args)
+    assert entry is not None  # it has run already
+    return refusal(client, entry, args)
+
+
+def note_denial(
+    client: Client, denied: Denial, entry: CommandEntry, args: list[bytes], context: bytes
+) -> None:
+    """Write a denial to the log.
+
+    :param client: who asked; for a script who called it.
+    :param context: ``toplevel``, ``multi`` or ``lua``.
+    """
+    _note(client, denied.reason, context, denied.what(entry, args), client.user.name)
+
+
+def note_failed_login(client: Client, user: bytes) -> None:
+    """Write a failed login to the log."""
+    context = b"toplevel" if client.transaction is None else b"multi"
+    _note(client, AUTH, context, client.current[0], user)
+
+
+def _note(client: Client, reason: bytes, context: bytes, what: bytes, user: bytes) -> None:
+    server = client.server
+    server.access.log.note(
+        server.configuration[b"acllog-max-len"],
+        server.now_ms,
+        reason,
+        context,
+        what,
+        user,
+        client_line(client, client),
+    )
