@@ -214,8 +214,19 @@ class TestAMark:
         assert server.factory.server.scripting.figures()["number_of_cached_scripts"] == 1
         assert server.call("ROLE")[0] == b"master"
         assert server.call("SET", "k", 1) == b"OK"
-        assert not server.factory.server.password_required
+        assert not server.factory.server.access.password_required
         assert server.factory.server.keyspace.expiry_timer.enabled
+
+    def test_users(self, server: Server) -> None:
+        server.call("ACL", "SETUSER", "old", "on", ">x", "+get")
+        before = server.call("ACL", "LIST")
+        mark = server.factory.snapshot()
+        for _ in range(2):
+            server.call("ACL", "SETUSER", "default", "-set")
+            server.call("ACL", "SETUSER", "new")
+            server.call("ACL", "DELUSER", "old")
+            server.factory.rollback(mark)
+            assert server.call("ACL", "LIST") == before
 
     def test_reset_counts_anew_and_closes_what_was_left(self, server: Server) -> None:
         mark = server.factory.snapshot()

@@ -61,6 +61,8 @@ class Access:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        #: Grows with every change.
+        self.revision = 0
         #: The categories of all commands; the dispatcher says.
         self.commands: Callable[[], Mapping[bytes, Iterable[str]]] = dict
         #: Why a command of a client may not run now, or None; the dispatcher says.
@@ -103,6 +105,7 @@ class Access:
 
     def set_default_password(self, password: bytes) -> None:
         """``requirepass``: what the default user has to know; empty for nothing."""
+        self.revision += 1
         self.default.apply_all((b"resetpass", b">" + password if password else b"nopass"))
 
     # -- changes
@@ -129,6 +132,7 @@ class Access:
                 raise CommandError(
                     b"ERR Error in ACL SETUSER modifier '%b': %b" % (rule, error.reason)
                 ) from None
+        self.revision += 1
         if known is None:
             self._users[name] = changed
             return
@@ -144,6 +148,7 @@ class Access:
         """ACL DELUSER: remove users and disconnect their clients; answers how many there were."""
         if _DEFAULT in names:
             raise CommandError(b"ERR The 'default' user cannot be removed")
+        self.revision += 1
         deleted = 0
         for name in names:
             user = self._users.pop(name, None)
@@ -190,9 +195,23 @@ class Access:
             ) from None
         except FileError as error:
             raise CommandError(b"ERR " + error.message) from None
+        users.setdefault(_DEFAULT, self._unrestricted())
+        self._replace(users, asking)
+
+    def copies(self) -> list[User]:
+        """All users as they are now, for :meth:`restore`."""
+        return [user.copy() for user in self._users.values()]
+
+    def restore(self, users: Iterable[User]) -> None:
+        """Let the users be as they were when :meth:`copies` was called."""
+        self._replace({user.name: user.copy() for user in users}, None)
+
+    def _replace(self, users: dict[bytes, User], asking: Client | None) -> None:
+        """Put other users in the place of all that there are; clients whose user is gone are disconnected."""
+        self.revision += 1
         former = dict(self._users)
         former[_DEFAULT] = self.default.copy()
-        self.default.become(users.get(_DEFAULT) or self._unrestricted())
+        self.default.become(users[_DEFAULT])
         self._users = {**users, _DEFAULT: self.default}
         for client in list(self._server.clients.values()):
             if client.is_master or client.user is self.superuser:

@@ -1,6 +1,7 @@
 """What a test can change of a server besides its keys, and how it comes back.
 
 - ``CONFIG SET``: all parameters go back to their values, with the consequences.
+- Users are who they were; connections of those who are not there any more are closed.
 - Scripts and functions: those that came since are gone; those that were removed are there again.
 - ``DEBUG SET-ACTIVE-EXPIRE``, ``DEBUG SET-DISABLE-DENY-SCRIPTS``, ``CLIENT PAUSE`` and ``REPLICAOF`` are taken back.
 
@@ -30,6 +31,8 @@ class State:
         self._server = server
         self._revision = server.configuration.revision
         self._settings = server.configuration.values()
+        self._access_revision = server.access.revision
+        self._users = server.access.copies()
         self._scripts = server.scripting.scripts.texts()
         self._functions = server.scripting.sources()
         self._anything_goes = server.scripting.anything_goes
@@ -42,6 +45,9 @@ class State:
         if server.configuration.revision != self._revision:
             server.configuration.restore(self._settings)
             self._revision = server.configuration.revision
+        if server.access.revision != self._access_revision:
+            server.access.restore(self._users)
+            self._access_revision = server.access.revision
         scripting = server.scripting
         scripting.anything_goes = self._anything_goes
         if scripting.scripts.texts() != self._scripts:
