@@ -25,11 +25,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     :param argv: the arguments, by default the process's.
     """
     from twisted_resp import __version__
+    from twisted_resp.persistence.tools import run_tool
     from twisted_resp.tap import Options, make_service
 
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    status = run_tool(arguments)
+    if status is not None:
+        sys.exit(status)
     options = Options()
     try:
-        options.parseOptions(list(sys.argv[1:] if argv is None else argv))
+        options.parseOptions(arguments)
     except usage.UsageError as error:
         sys.stderr.write(f"resp-server: {error}\nTry 'resp-server --help'.\n")
         sys.exit(1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from mmap import ACCESS_READ, mmap
 from typing import Final
 
@@ -26,7 +26,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.server.loading import Steps
 from twisted_resp.server.server import Server
 
-__all__ = ["AppendOnlyError", "CutShortError", "commands_in", "load_parts"]
+__all__ = ["AppendOnlyError", "CutShortError", "FormatError", "commands_in", "load_parts"]
 
 _log = Logger()
 
@@ -46,14 +46,17 @@ class CutShortError(Exception):
     """The data end in the middle of a command."""
 
 
-class _FormatError(Exception):
+class FormatError(Exception):
     """The data are no commands; the argument is where."""
 
 
-def commands_in(data: Data, position: int = 0) -> Iterator[tuple[list[bytes], int, int]]:
+def commands_in(
+    data: Data, position: int = 0, annotated: Callable[[bytes, int], None] | None = None
+) -> Iterator[tuple[list[bytes], int, int]]:
     """The commands in an append-only file, each with where it begins and ends.
 
     :param position: where to begin.
+    :param annotated: is called for each annotation with its line and where that begins.
     :raises CutShortError: the data end in the middle of a command.
     """
     size = len(data)
@@ -63,21 +66,23 @@ def commands_in(data: Data, position: int = 0) -> Iterator[tuple[list[bytes], in
             end = data.find(b"\n", position)
             if end < 0:
                 raise CutShortError
+            if annotated is not None:
+                annotated(bytes(data[position:end]), position)
             position = end + 1
             continue
         count, position = _number(data, position, b"*")
         if count < 1:
-            raise _FormatError(start)
+            raise FormatError(start)
         command = []
         for _ in range(count):
             length, position = _number(data, position, b"$")
             end = position + length
             if end + 2 > size:
                 if end < size and data[end] != 13:
-                    raise _FormatError(end)
+                    raise FormatError(end)
                 raise CutShortError
             if data[end : end + 2] != b"\r\n":
-                raise _FormatError(end)
+                raise FormatError(end)
             command.append(bytes(data[position:end]))
             position = end + 2
         yield command, start, position
@@ -89,14 +94,14 @@ def _number(data: Data, position: int, kind: bytes) -> tuple[int, int]:
     if end < 0:
         rest = data[position : position + _LONGEST_HEADER]
         if len(rest) == _LONGEST_HEADER or rest[:1] not in (b"", kind):
-            raise _FormatError(position)
+            raise FormatError(position)
         digits = rest[1:-1] if rest.endswith(b"\r") else rest[1:]
         if digits and not digits.isdigit():
-            raise _FormatError(position)
+            raise FormatError(position)
         raise CutShortError
     digits = data[position + 1 : end]
     if data[position : position + 1] != kind or not digits.isdigit():
-        raise _FormatError(position)
+        raise FormatError(position)
     return int(digits), end + 2
 
 
@@ -201,7 +206,7 @@ class _Loader:
                     good = end
         except CutShortError:
             _log.warn("!!! Warning: short read while loading the AOF file {name}!!!", name=name)
-        except _FormatError as error:
+        except FormatError as error:
             raise AppendOnlyError(
                 f"Bad file format reading the append only file {name} at byte {error.args[0]}: {_MAKE_A_COPY}"
             ) from None

@@ -79,6 +79,8 @@ class FileReader:
         self.marked_keys = 0
         #: The keys of empty collections, which were left out.
         self.empty_keys: list[bytes] = []
+        #: Where reading failed: the type or opcode, the key if it was known, and where that began.
+        self.failed_at: tuple[int, bytes | None, int] | None = None
         #: Where the RDB ends in the data, known in the end.
         self.end = 0
 
@@ -102,40 +104,46 @@ class FileReader:
         expires_at: int | None = None
         idle: int | None = None
         frequency: int | None = None
+        key: bytes | None = None
+        kind = position = 0
         data, size = cursor.data, cursor.size
-        while True:
-            # What cursor.byte() does, without the call.
-            position = cursor.position
-            if position >= size:
-                raise RdbError("the data end early")
-            kind = data[position]
-            cursor.position = position + 1
-            if kind < rdb.SLOT_IMPORT:
-                key = cursor.string()
-                if kind == rdb.HASH_METADATA_PRE_GA and self.of_valkey:
-                    kind = rdb.VALKEY_HASH_2
-                try:
-                    value = cursor.string() if kind == rdb.STRING else read_value(cursor, kind, limits)
-                except EmptyValueError:
-                    self.empty_keys.append(key)
+        try:
+            while True:
+                # What cursor.byte() does, without the call.
+                position = cursor.position
+                if position >= size:
+                    raise RdbError("the data end early")
+                kind = data[position]
+                cursor.position = position + 1
+                if kind < rdb.SLOT_IMPORT:
+                    key = cursor.string()
+                    if kind == rdb.HASH_METADATA_PRE_GA and self.of_valkey:
+                        kind = rdb.VALKEY_HASH_2
+                    try:
+                        value = cursor.string() if kind == rdb.STRING else read_value(cursor, kind, limits)
+                    except EmptyValueError:
+                        self.empty_keys.append(key)
+                    else:
+                        # What Record() does, in a third of the time.
+                        yield new(Record, (database, key, value, expires_at, idle, frequency))
+                    expires_at = idle = frequency = key = None
+                elif kind == rdb.EXPIRES_MS:
+                    expires_at = cursor.milliseconds()
+                elif kind == rdb.EXPIRES:
+                    expires_at = int.from_bytes(cursor.take(4), "little", signed=True) * 1000
+                elif kind == rdb.IDLE:
+                    idle = cursor.length()
+                elif kind == rdb.FREQUENCY:
+                    frequency = cursor.byte()
+                elif kind == rdb.SELECT_DB:
+                    database = cursor.length()
+                elif kind == rdb.EOF:
+                    break
                 else:
-                    # What Record() does, in a third of the time.
-                    yield new(Record, (database, key, value, expires_at, idle, frequency))
-                expires_at = idle = frequency = None
-            elif kind == rdb.EXPIRES_MS:
-                expires_at = cursor.milliseconds()
-            elif kind == rdb.EXPIRES:
-                expires_at = int.from_bytes(cursor.take(4), "little", signed=True) * 1000
-            elif kind == rdb.IDLE:
-                idle = cursor.length()
-            elif kind == rdb.FREQUENCY:
-                frequency = cursor.byte()
-            elif kind == rdb.SELECT_DB:
-                database = cursor.length()
-            elif kind == rdb.EOF:
-                break
-            else:
-                self._read_other(kind)
+                    self._read_other(kind)
+        except RdbError:
+            self.failed_at = (kind, key, position)
+            raise
         self._check_end()
 
     def _read_other(self, kind: int) -> None:
