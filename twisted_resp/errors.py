@@ -139,6 +139,15 @@ def not_while_blocking_is_denied(command: bytes) -> CommandError:
     return CommandError(b"ERR %b isn't allowed for a DENY BLOCKING client" % command)
 
 
+def not_allowed(command: bytes, parameter: bytes) -> CommandError:
+    """What a command gets that a parameter of the configuration forbids, or allows to local clients only."""
+    return CommandError(
+        b'ERR %b command not allowed. If the %b option is set to "local", you can run it from a local connection, '
+        b"otherwise you need to set this option in the configuration file, and then restart the server."
+        % (command, parameter)
+    )
+
+
 def exec_aborted(reason: CommandError) -> CommandError:
     """What EXEC itself gets when it is refused."""
     message = reason.message

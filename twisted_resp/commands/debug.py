@@ -51,11 +51,7 @@ _MOST_PACKED: Final = (1 << 32) - (1 << 20)
 def debug(client: Client, subcommand: bytes, *args: bytes) -> Reply:
     """A container for debugging commands."""
     if not client.server.configuration.allows(b"enable-debug-command", client):
-        raise CommandError(
-            b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can '
-            b"run it from a local connection, otherwise you need to set this option in the configuration "
-            b"file, and then restart the server."
-        )
+        raise errors.not_allowed(b"DEBUG", b"enable-debug-command")
     least, most, handler = _SUBCOMMANDS.get(subcommand.lower(), (1, 0, _unknown))
     if not least <= len(args) <= most:
         raise CommandError(

@@ -285,7 +285,8 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "pubsubshard_channels", len(channels.shard_channels)
     yield "latest_fork_usec", statistics.last_fork
     yield "total_forks", statistics.forks
-    for name in ("migrate_cached_sockets", "slave_expires_tracked_keys",
+    yield "migrate_cached_sockets", len(server.peers)
+    for name in ("slave_expires_tracked_keys",
                  "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
                  "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"):  # fmt: skip
         yield name, 0

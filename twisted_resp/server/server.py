@@ -26,6 +26,7 @@ from twisted_resp.server.loading import Loading
 from twisted_resp.server.memory import MemoryAccount
 from twisted_resp.server.monitoring import Monitors
 from twisted_resp.server.notifications import Notifications
+from twisted_resp.server.peers import Peers
 from twisted_resp.server.replication import Replication
 from twisted_resp.server.saving import Saving
 from twisted_resp.server.scripting import Scripting
@@ -108,6 +109,7 @@ class Server:
         self.channels = Channels()
         self.notifications = Notifications(self.keyspace, self.channels)
         self.tracking = TrackingTable(self)
+        self.peers = Peers(self)
         self.effects = Effects()
         self.memory = MemoryAccount(self)
         self.statistics = Statistics()
@@ -441,6 +443,7 @@ class Server:
         self.replication.close()
         self.saving.close()
         self.append_only.close()
+        self.peers.close()
         self.waiting.end_all(None)
         self.keyspace.expiry_timer.stop()
         self.keyspace.lazy_free.stop()
