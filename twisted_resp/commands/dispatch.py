@@ -48,9 +48,8 @@ from twisted_resp.server.server import (
 from twisted_resp.server.statistics import MOST_SAMPLES, CommandEntry
 
 __all__ = [
-    "STATES", "call", "call_permitted", "delivering", "find", "guarded", "install", "normal", "queueing", "subscribed",
-    "tracking",
-    "unauthenticated",
+    "STATES", "call", "call_permitted", "delivering", "find", "guarded", "install", "normal", "queueing", "reject",
+    "subscribed", "tracking", "unauthenticated",
 ]  # fmt: skip
 
 _log = Logger()
@@ -122,7 +121,7 @@ def normal(client: Client, args: list[bytes]) -> Reply:
     if entry is None or entry.subcommands is not None or not entry.least <= count <= entry.most:
         found = find(server, args)
         if isinstance(found, CommandError):
-            return _reject(client, args, found)
+            return reject(client, args, found)
         client.current = args
         return _run_attentively(client, found, args)
     client.current = args
@@ -167,18 +166,18 @@ def queueing(client: Client, args: list[bytes]) -> Reply:
     if entry is None or entry.subcommands is not None or not entry.least <= len(args) <= entry.most:
         found = find(server, args)
         if isinstance(found, CommandError):
-            return _reject(client, args, found)
+            return reject(client, args, found)
         entry = found
     flags = entry.flags if entry.refine is None else entry.refine(args)
     if flags & _AT_ONCE:
         return normal(client, args)
     client.last_command = entry.full_name
     if flags & table.NO_MULTI:
-        return _reject(client, args, CommandError(errors.NOT_IN_TRANSACTION), entry)
+        return reject(client, args, CommandError(errors.NOT_IN_TRANSACTION), entry)
     if server.attention:
         refusal = _refusal(client, entry, args)
         if refusal is not None:
-            return _reject(client, args, refusal, entry)
+            return reject(client, args, refusal, entry)
         if server.attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
             return postponed
     # A transaction that can't succeed is not worth the memory.
@@ -193,9 +192,9 @@ def subscribed(client: Client, args: list[bytes]) -> Reply:
     """Run a request of a RESP2 client with subscriptions: it may do little else."""
     found = find(client.server, args)
     if isinstance(found, CommandError):
-        return _reject(client, args, found)
+        return reject(client, args, found)
     if found.full_name not in _ALLOWED_WHEN_SUBSCRIBED:
-        return _reject(client, args, errors.not_while_subscribed(found.full_name), found)
+        return reject(client, args, errors.not_while_subscribed(found.full_name), found)
     return normal(client, args)
 
 
@@ -207,9 +206,9 @@ def unauthenticated(client: Client, args: list[bytes]) -> Reply:
         return client.execute(client, args)
     found = find(client.server, args)
     if isinstance(found, CommandError):
-        return _reject(client, args, found)
+        return reject(client, args, found)
     if not found.flags & table.NO_AUTH:
-        return _reject(client, args, CommandError(errors.NOT_AUTHENTICATED), found)
+        return reject(client, args, CommandError(errors.NOT_AUTHENTICATED), found)
     return normal(client, args)
 
 
@@ -217,12 +216,12 @@ def guarded(client: Client, args: list[bytes]) -> Reply:
     """Run a request of a client whose user may not do everything."""
     found = find(client.server, args)
     if isinstance(found, CommandError):
-        return _reject(client, args, found)
+        return reject(client, args, found)
     # What can't be queued is refused as that.
     if client.transaction is None or not found.flags & table.NO_MULTI:
         refused = refusal(client, found, args)
         if refused is not None:
-            return _reject(client, args, refused, found)
+            return reject(client, args, refused, found)
     return client.unguarded(client, args)
 
 
@@ -317,7 +316,7 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
     attention = server.attention
     refusal = _refusal(client, entry, args)
     if refusal is not None:
-        return _reject(client, args, refusal, entry)
+        return reject(client, args, refusal, entry)
     if attention & PAUSED and (postponed := _postponed(client, entry, args)) is not None:
         return postponed
     before = keyspace.dirty
@@ -494,7 +493,7 @@ def _when_served(
     return reply.addCallback(count)
 
 
-def _reject(
+def reject(
     client: Client, args: list[bytes], error: CommandError, entry: CommandEntry | None = None
 ) -> Reply:
     """Refuse a request before it ran, which spoils or (EXEC) ends a transaction.

@@ -21,6 +21,7 @@ from twisted_resp.server.channels import Channels
 from twisted_resp.server.client import Client, Execute
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
+from twisted_resp.server.interception import Interception
 from twisted_resp.server.latency import LatencyMonitor
 from twisted_resp.server.loading import Loading
 from twisted_resp.server.memory import MemoryAccount
@@ -102,6 +103,8 @@ class Server:
     ) -> None:
         self.clock = clock
         self.states = states
+        #: Who sees, and may change, what connections ask and are answered: tests.
+        self.interception = Interception(self)
         self.random = Random(random_seed)
         self.keyspace = Keyspace(clock, databases, self.random)
         self.waiting = WaitingRoom(self)
@@ -115,8 +118,9 @@ class Server:
         self.statistics = Statistics()
         #: Commands by every spelling that clients use, filled by the dispatcher.
         self.commands: dict[bytes, CommandEntry] = {}
-        #: Connected clients by id.
+        #: Connected clients by id; and what is called when one of them is gone.
         self.clients: dict[int, Client] = {}
+        self.on_gone: list[Callable[[Client], None]] = []
         #: Where files are, and the snapshot's name.
         self.directory = os.getcwdb()
         self.dbfilename = b"dump.rdb"
@@ -216,6 +220,8 @@ class Server:
         if self.clients.pop(client.id, None) is not None:
             self.statistics.input_bytes += client.total_input
             self.statistics.output_bytes += client.total_output
+            for gone in self.on_gone:
+                gone(client)
         while client.parked is not None:
             self.waiting.leave(client.parked)
         if self.postponed:

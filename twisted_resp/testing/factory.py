@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_resp.protocol import RespFactory
 from twisted_resp.testing.clock import ControlledClock
+from twisted_resp.testing.faults import Faults
 from twisted_resp.testing.states import State, tidy
 from twisted_resp.testing.undo import Layer, UndoLog
 
@@ -44,6 +45,8 @@ class ControlledFactory(RespFactory):
         self._entries = list(self.server.entries())
         self._undo_log = UndoLog(self.server.keyspace)
         self.clock.turned = self.server.keyspace.clock_turned
+        #: What goes wrong.
+        self.faults = Faults(self)
 
     # -- the way back
 
@@ -80,11 +83,12 @@ class ControlledFactory(RespFactory):
             self._undo_log.release(mark.layer)
 
     def reset(self, mark: Mark) -> None:
-        """Between two tests: :meth:`rollback`, real time, and no trace of what was left unfinished.
+        """Between two tests: :meth:`rollback`, real time, no faults, and no trace of what was left unfinished.
 
         See :func:`twisted_resp.testing.states.tidy`.
         """
         self._check(mark)
+        self.faults.clear()
         self.clock.reset()
         tidy(self.server, self._entries, self._random_seed)
         own = self._own_client

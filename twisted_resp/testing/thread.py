@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Callable
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
 
 from twisted_resp.testing.control import ClockControl
 from twisted_resp.testing.factory import ControlledFactory, Mark
+from twisted_resp.testing.faults import Faults
 
 __all__ = ["ServerThread"]
 
@@ -43,7 +44,8 @@ class ServerThread:
         self._ending = threading.Lock()  # no call is begun that nobody would answer
         self._thread: threading.Thread | None = None
         self._reactor: Any = None
-        self._listening: IListeningPort | None = None
+        self._listening: Any = None  # the port
+        self._port = 0
         self._factory: ControlledFactory | None = None
         self._outcomes: set[Future[Any]] = set()  # of calls that are under way
 
@@ -70,8 +72,7 @@ class ServerThread:
         """
         if self._listening is None:
             raise RuntimeError("the server is not running")
-        port: int = self._listening.getHost().port  # type: ignore[attr-defined]
-        return port
+        return self._port
 
     @property
     def url(self) -> str:
@@ -198,6 +199,13 @@ class ServerThread:
         """
         self.run(self.factory.wait_for_blocked, count, timeout)
 
+    # -- what goes wrong, and what was seen
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong: ``faults.error("GET", reply="LOADING")``, ``faults.drop("SET")``, ``faults.down()``..."""
+        return self.factory.faults
+
     # -- in the other thread
 
     def _main(self, ready: Future[None]) -> None:
@@ -206,6 +214,9 @@ class ServerThread:
             factory = ControlledFactory(reactor, **self._settings)
             # The backlog is Redis' own: a test may open many connections at once.
             self._listening = reactor.listenTCP(self._asked_port, factory, backlog=511, interface=self.host)
+            self._port = self._listening.getHost().port
+            factory.faults.run = self._run_anywhere(threading.current_thread())
+            factory.faults.ports = partial(list, [self._listening])
             self._factory = factory
         except BaseException as error:
             _close_reactor(reactor)
@@ -223,11 +234,20 @@ class ServerThread:
                 outcome.set_exception(RuntimeError("the server was stopped"))
             _close_reactor(reactor)
 
+    def _run_anywhere(self, own_thread: threading.Thread) -> Callable[..., Any]:
+        """What calls a function in the server's thread, which may be the caller's."""
+
+        def run(function: Callable[..., Any], *args: Any) -> Any:
+            return function(*args) if threading.current_thread() is own_thread else self.run(function, *args)
+
+        return run
+
     def _shut_down(self) -> None:
         listening, reactor = self._listening, self._reactor
         self._listening = None
         if listening is None:  # asked for twice: by SHUTDOWN, and by stop()
             return
+        self.factory.faults.clear()
         stopped: Deferred[Any] = maybeDeferred(listening.stopListening)
         # stopListening has called stopFactory, which closes the connections: in the next turn of the reactor.
         stopped.addBoth(lambda _: reactor.callLater(0, reactor.stop))
