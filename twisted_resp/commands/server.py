@@ -82,10 +82,17 @@ def flushdb(client: Client, *mode: bytes) -> Reply:
 )
 def flushall(client: Client, *mode: bytes) -> Reply:
     """Removes all keys from all databases."""
-    reply = _flush(client, client.server.keyspace.flush, mode)
+    keyspace, saving = client.server.keyspace, client.server.saving
+
+    def flush(lazily: bool) -> int:
+        # What is being written is not worth it any more.
+        saving.stop_child()
+        return keyspace.flush(lazily)
+
+    reply = _flush(client, flush, mode)
     # Counts as a change even where there was nothing.
-    client.server.keyspace.dirty += 1
-    client.server.saving.flushed()
+    keyspace.dirty += 1
+    saving.flushed()
     return reply
 
 

@@ -24,12 +24,12 @@ from typing import Any, Final
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
-from twisted_resp.persistence.append_only_commands import write_as_commands
 from twisted_resp.persistence.append_only_loading import AppendOnlyError, load_parts
 from twisted_resp.persistence.child import Child, can_fork
-from twisted_resp.persistence.contents import write_contents
+from twisted_resp.persistence.copying import BackgroundCopy, can_copy
 from twisted_resp.persistence.loading import load_now
 from twisted_resp.persistence.manifest import Manifest
+from twisted_resp.persistence.sinks import CommandSink, RdbSink, Sink, write_all
 from twisted_resp.server.append_only import AppendOnly
 from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.loading import Steps
@@ -69,7 +69,7 @@ class AppendOnlyFile(AppendOnly):
         self._without_base = False  # the increment is not in the manifest yet
         self._since = 0  # the number of the first increment after the rewrite that is under way
         self._as_rdb = True
-        self._child: Child | None = None
+        self._child: Child | BackgroundCopy | None = None
         self._unsynced = False
         #: How far the replication's offset is on disk, once there is a base.
         self._durable = 0
@@ -399,7 +399,7 @@ class AppendOnlyFile(AppendOnly):
             self._rewrite_if_due()
 
     def rewrite(self) -> None:
-        """Begin a rewrite; where there is no forking it is finished when this returns.
+        """Begin a rewrite; where there is neither forking nor a reactor it is finished when this returns.
 
         :raises OSError: it could not be begun, or not done.
         """
@@ -414,6 +414,10 @@ class AppendOnlyFile(AppendOnly):
             if can_fork(server):
                 self._child = Child(self, server)
                 _log.info("Background append only file rewriting started by pid {pid}", pid=self._child.pid)
+                return
+            if can_copy(server):
+                path = self._temporary_base(os.getpid())
+                self._child = BackgroundCopy(server, path, self._sink, self.child_ended, self._note_progress)
                 return
             self._write_base()
         except (OSError, ValueError) as error:
@@ -449,14 +453,17 @@ class AppendOnlyFile(AppendOnly):
         changed.save()
         self._manifest = changed
 
+    def _sink(self, write: Callable[[bytes], Any]) -> Sink:
+        return RdbSink(self._server, write) if self._as_rdb else CommandSink(self._server, write)
+
+    def _note_progress(self, written: int) -> None:
+        self.processed = written
+
     def _write_base(self, progress: Callable[[int], None] | None = None) -> None:
         path = self._temporary_base(os.getpid())
         try:
             with open(path, "wb") as file:
-                if self._as_rdb:
-                    write_contents(self._server, file.write, progress=progress)
-                else:
-                    write_as_commands(self._server, file.write, progress)
+                write_all(self._server.keyspace.databases, self._sink(file.write), progress)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:

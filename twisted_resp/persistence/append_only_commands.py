@@ -1,12 +1,10 @@
-"""All data as the shortest row of commands that makes them: the base of an append-only file that is no RDB file."""
+"""Values as the shortest row of commands that makes them, for the base of an append-only file that is no RDB file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from twisted_resp.server.encoding import encode_command
-from twisted_resp.server.server import Server
 from twisted_resp.text.floats import format_double
 from twisted_resp.values.hash import Hash
 from twisted_resp.values.list import List
@@ -15,48 +13,11 @@ from twisted_resp.values.sorted_set import SortedSet
 from twisted_resp.values.stream import Stream
 from twisted_resp.values.stream_id import StreamId
 
-__all__ = ["commands_for", "write_as_commands"]
+__all__ = ["commands_for"]
 
 # How many elements one command brings.
 _MOST: Final = 64
-# Bytes to collect before they are handed on.
-_CHUNK: Final = 1 << 18
 _FIRST_ID: Final = b"0-1"
-
-
-def write_as_commands(
-    server: Server, write: Callable[[bytes], Any], progress: Callable[[int], None] | None = None
-) -> None:
-    """Write all data as commands.
-
-    :param write: takes the bytes, piece by piece.
-    :param progress: is told now and then how many keys were written.
-    """
-    parts: list[bytes] = []
-    size = 0
-    if server.configuration[b"aof-timestamp-enabled"]:
-        parts.append(b"#TS:%d\r\n" % (server.now_ms // 1000))
-    parts += [encode_command((b"FUNCTION", b"LOAD", code)) for code in server.saving.functions]
-    written = 0
-    for database in server.keyspace.databases:
-        if not database.values:
-            continue
-        parts.append(encode_command((b"SELECT", b"%d" % database.index)))
-        for key, value in database.values.items():
-            for command in commands_for(key, value):
-                data = encode_command(command)
-                parts.append(data)
-                size += len(data)
-            at = database.expires.get(key)
-            if at is not None:
-                parts.append(encode_command((b"PEXPIREAT", key, b"%d" % at)))
-            if size >= _CHUNK:
-                write(b"".join(parts))
-                parts, size = [], 0
-            written += 1
-            if progress is not None and not written & 0x3FF:
-                progress(written)
-    write(b"".join(parts))
 
 
 def commands_for(key: bytes, value: Any) -> Iterator[Sequence[bytes]]:

@@ -11,12 +11,11 @@ from twisted.logger import Logger
 
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace import lfu
+from twisted_resp.persistence.sinks import RdbSink, write_all
 from twisted_resp.rdb.cursor import Data
 from twisted_resp.rdb.file_reader import FileReader
-from twisted_resp.rdb.file_writer import FileWriter
-from twisted_resp.rdb.format import COMPATIBLE, NEWEST, RdbError
-from twisted_resp.rdb.writer import needed_version
-from twisted_resp.server.server import REDIS_VERSION, Server
+from twisted_resp.rdb.format import NEWEST, RdbError
+from twisted_resp.server.server import Server
 
 __all__ = ["dump_bytes", "load_data", "load_steps", "write_contents"]
 
@@ -26,15 +25,6 @@ _log = Logger()
 _STEP: Final = 0x1F
 
 
-def _version_for(server: Server) -> int:
-    """The oldest version that can hold the data: fields that expire are the one thing that needs a newer one."""
-    version = COMPATIBLE
-    for database in server.keyspace.databases:
-        for key in database.field_expires:
-            version = max(version, needed_version(database.values.get(key)))
-    return version
-
-
 def write_contents(
     server: Server,
     write: Callable[[bytes], Any],
@@ -42,54 +32,11 @@ def write_contents(
     progress: Callable[[int], None] | None = None,
     compress: bool | None = None,
 ) -> None:
-    """Write all data as an RDB file.
+    """Write all data as an RDB file; parameters are those of :class:`RdbSink`.
 
-    :param write: takes the bytes, piece by piece.
-    :param version: the RDB version; 0 for one that Redis 7.0 reads, as far as the data allow it.
     :param progress: is told now and then how many keys were written.
-    :param compress: whether to compress strings; None for what ``rdbcompression`` says.
     """
-    keyspace = server.keyspace
-    configuration = server.configuration
-    writer = FileWriter(
-        write,
-        version or _version_for(server),
-        configuration[b"rdbchecksum"],
-        configuration[b"rdbcompression"] if compress is None else compress,
-    )
-    for name, value in (
-        (b"redis-ver", REDIS_VERSION),
-        (b"redis-bits", b"64"),
-        (b"ctime", b"%d" % (keyspace.now // 1000)),
-        (b"used-mem", b"0"),
-        (b"aof-base", b"0"),
-    ):
-        writer.aux(name, value)
-    link = server.replication.master and server.replication.master.client
-    if link:
-        # A replica of ours gets our master's stream from here on, and must know which database that has selected.
-        writer.aux(b"repl-stream-db", b"%d" % link.db.index)
-    for code in server.scripting.sources():
-        writer.function(code)
-    policy = configuration[b"maxmemory-policy"]
-    with_idle, with_frequency = policy.endswith(b"-lru"), policy.endswith(b"-lfu")
-    idle = frequency = None
-    written = 0
-    for database in keyspace.databases:
-        if not database.values:
-            continue
-        writer.database(database.index, len(database.values), len(database.expires))
-        expiry = database.expires.get
-        for key, value in database.values.items():
-            if with_idle:
-                idle = max(0, keyspace.now - database.accessed.get(key, keyspace.now)) // 1000
-            elif with_frequency:
-                frequency = lfu.counter(database.accessed.get(key, 0), keyspace)
-            writer.key(key, value, expiry(key), idle, frequency)
-            written += 1
-            if progress is not None and not written & 0x3FF:
-                progress(written)
-    writer.finish()
+    write_all(server.keyspace.databases, RdbSink(server, write, version, compress), progress)
 
 
 def dump_bytes(server: Server, version: int = 0) -> bytes:

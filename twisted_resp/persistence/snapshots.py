@@ -3,8 +3,9 @@
 A snapshot is written beside the one that is there, brought to the disk and then put in its place, so that there is
 a whole one at any time.
 
-**In the background** a forked child writes, which has the data as they were at that moment. Where there is no
-forking BGSAVE writes at once, and the service stops meanwhile.
+**In the background** a forked child writes, which has the data as they were at that moment. Where forking is not safe
+a copy is written in the turns of the reactor (:mod:`~twisted_resp.persistence.copying`); and at once where there are no
+such turns, under a clock that a test moves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from mmap import ACCESS_READ, mmap
 from typing import Any, Final
 
@@ -21,7 +23,9 @@ from twisted.logger import Logger
 from twisted_resp.errors import CANNOT_SAVE
 from twisted_resp.persistence.child import Child, can_fork
 from twisted_resp.persistence.contents import load_steps, write_contents
+from twisted_resp.persistence.copying import BackgroundCopy, can_copy
 from twisted_resp.persistence.loading import load_now
+from twisted_resp.persistence.sinks import RdbSink
 from twisted_resp.rdb.format import RdbError
 from twisted_resp.server.loading import Steps
 from twisted_resp.server.saving import Saving
@@ -39,7 +43,7 @@ class Snapshots(Saving):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._child: Child | None = None
+        self._child: Child | BackgroundCopy | None = None
         self._dirty_at_start = 0
         self._tried = 0
         self._timer: Any = None
@@ -87,32 +91,37 @@ class Snapshots(Saving):
         server.refuse_writes(CANNOT_SAVE if refused else b"", of_snapshot=True)
 
     def _write(self, version: int = 0, progress: Callable[[int], None] | None = None) -> None:
-        path = self.path
         if not self._server.dbfilename:
             raise OSError("there is no dbfilename")
         temporary = self._temporary(os.getpid())
         try:
             with open(temporary, "wb") as file:
-                write_contents(self._server, file.write, version, progress)
+                # What DEBUG RELOAD reads back at once is not worth compressing.
+                write_contents(self._server, file.write, version, progress, False if version else None)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
-            sync_directory(self._server.directory)
+            self._install(temporary)
         except OSError:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
 
+    def _install(self, temporary: bytes) -> None:
+        """What was written is complete: let it take its place."""
+        os.replace(temporary, self.path)
+        sync_directory(self._server.directory)
+
     def _temporary(self, pid: int) -> bytes:
         return os.path.join(self._server.directory, b"temp-%d.rdb" % pid)
 
     def save_in_background(self) -> None:
-        """Begin a snapshot (BGSAVE); where there is no forking it is finished when this returns.
+        """Begin a snapshot (BGSAVE); where there is neither forking nor a reactor it is finished when this returns.
 
         :raises OSError: it could not be begun, or not written.
         """
         self._tried = int(self._server.clock.seconds())
-        if not can_fork(self._server):
+        forks = can_fork(self._server)
+        if not (forks or can_copy(self._server)):
             try:
                 self.save()
             except OSError:
@@ -126,13 +135,30 @@ class Snapshots(Saving):
         self.total = sum(map(len, keyspace.databases))
         self.processed = 0
         try:
-            self._child = Child(self, self._server)
+            self._child = Child(self, self._server) if forks else self._copy_in_background()
         except OSError as error:
             _log.warn("Can't save in background: fork: {error}", error=error)
             self._note(False)
             raise
         self.started = self._tried
         _log.info("Background saving started by pid {pid}", pid=self._child.pid)
+
+    def _copy_in_background(self) -> BackgroundCopy:
+        server = self._server
+        path = self._temporary(os.getpid())
+        return BackgroundCopy(server, path, partial(RdbSink, server), self._copy_ended, self._note_progress)
+
+    def _note_progress(self, written: int) -> None:
+        self.processed = written
+
+    def _copy_ended(self, done: bool, killed: bool) -> None:
+        if done:
+            try:
+                self._install(self._temporary(os.getpid()))
+            except OSError as error:
+                _log.warn("Can't put the snapshot in its place: {error}", error=error)
+                done = False
+        self.child_ended(done, killed)
 
     def write_as_child(self, report: Callable[[int], None]) -> None:
         """For the child: write the snapshot, and tell how many keys were written."""

@@ -26,10 +26,11 @@ from twisted.python.failure import Failure
 
 from twisted_resp.errors import CommandError
 from twisted_resp.in_process import InProcessClient
-from twisted_resp.persistence.append_only_commands import commands_for, write_as_commands
+from twisted_resp.persistence.append_only_commands import commands_for
 from twisted_resp.persistence.contents import load_data as load_rdb
 from twisted_resp.persistence.contents import write_contents
 from twisted_resp.persistence.manifest import Manifest, ManifestError
+from twisted_resp.persistence.sinks import CommandSink, write_all
 from twisted_resp.rdb.format import RdbError
 from twisted_resp.resp import RequestDecoder
 from twisted_resp.seeds.data import DataError, load_data, plain_data
@@ -226,7 +227,7 @@ def _exported(server: Server, path: Path) -> Iterable[bytes]:
     if suffix == ".rdb":
         write_contents(server, parts.append)
     elif suffix == ".aof":
-        write_as_commands(server, parts.append)
+        write_all(server.keyspace.databases, CommandSink(server, parts.append))
     elif suffix == ".json":
         parts.append(
             json.dumps(plain_data(server), indent=2, ensure_ascii=False).encode("utf-8", "surrogateescape")
