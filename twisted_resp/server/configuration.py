@@ -53,6 +53,7 @@ class Configuration:
         self._kept[b"databases"] = len(server.keyspace.databases)
         #: How often CONFIG SET has changed something: whoever keeps a copy sees by it whether that still holds.
         self.revision = 0
+        self._touched: set[bytes] = set()
 
     def __getitem__(self, name: bytes) -> Any:
         return self._value(_BY_NAME[name])
@@ -118,11 +119,13 @@ class Configuration:
         }
 
     def restore(self, values: Mapping[bytes, Any]) -> None:
-        """Go back to former values, with all consequences.
+        """Take back what CONFIG SET has changed since, with all consequences.
 
         :param values: from :meth:`values`.
         """
-        changed = {name: value for name, value in values.items() if self[name] != value}
+        changed = {
+            name: values[name] for name in self._touched if name in values and self[name] != values[name]
+        }
         if changed:
             self._change(changed)
 
@@ -165,6 +168,7 @@ class Configuration:
     def _change(self, new: Mapping[bytes, Any]) -> None:
         old = {name: self[name] for name in new}
         self.revision += 1
+        self._touched.update(_BY_NAME[name].name for name in new)
         for name, value in new.items():
             self._assign(_BY_NAME[name], value)
         followed: list[bytes] = []

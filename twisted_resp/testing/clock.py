@@ -82,6 +82,14 @@ class ControlledClock:
         """The calls that are still to come."""
         return [call for call in self._calls if call.active()]
 
+    def stop(self) -> None:
+        """Leave nothing behind in the reactor: what was to come does not."""
+        self._calls.clear()
+        self._idle = 0
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
     # -- turning it
 
     @property

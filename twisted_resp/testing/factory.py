@@ -6,13 +6,19 @@ All of it is to be called in the reactor's thread. Code in another thread has
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
 
 from twisted_resp.protocol import RespFactory
+from twisted_resp.seeds import export, plain_data, seed
+from twisted_resp.seeds.files import Seed, as_text
 from twisted_resp.testing.clock import ControlledClock
 from twisted_resp.testing.faults import Faults
+from twisted_resp.testing.keys import Keys
 from twisted_resp.testing.states import State, tidy
 from twisted_resp.testing.undo import Layer, UndoLog
 
@@ -41,6 +47,9 @@ class ControlledFactory(RespFactory):
             from twisted.internet import reactor  # not at import: that would install it
         self.clock = ControlledClock(reactor)
         super().__init__(clock=self.clock, **settings)
+        #: The port of :meth:`listen`.
+        self.port = 0
+        self._listening: IListeningPort | None = None
         self._random_seed: int | None = settings.get("random_seed")
         self._entries = list(self.server.entries())
         self._undo_log = UndoLog(self.server.keyspace)
@@ -96,6 +105,66 @@ class ControlledFactory(RespFactory):
             own.close()
             self._own_client = None
         self.rollback(mark)
+
+    # -- contents
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of database 0 as a mapping: see :mod:`twisted_resp.testing.keys`."""
+        return self.database(0)
+
+    def database(self, index: int) -> Keys:
+        """The keys of a database."""
+        return Keys(lambda look: look(self), index)
+
+    def seed(self, *sources: Seed) -> None:
+        """Put data in: mappings, or paths of files; see :mod:`twisted_resp.seeds`.
+
+        :raises twisted_resp.seeds.SeedError: a file can't be read, or makes no sense.
+        """
+        self.server.keyspace.tick()
+        seed(self.server, sources)
+
+    def dump(self) -> dict[str, Any]:
+        """All data as :meth:`seed` takes them, with nothing in them that JSON does not have."""
+        self.server.keyspace.tick()
+        return plain_data(self.server)
+
+    def dump_text(self) -> str:
+        """All data as commands, a line each."""
+        self.server.keyspace.tick()
+        return as_text(self.server)
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write all data to a file, of the kind that its name ends in (``.json``, ``.yaml``, ``.rdb``, ...)."""
+        self.server.keyspace.tick()
+        export(self.server, path)
+
+    # -- in the reactor
+
+    def listen(self, port: int = 0, host: str = "127.0.0.1") -> int:
+        """Listen, for a test that runs in the reactor; answers the port.
+
+        :param port: 0 for any free one.
+        """
+        listening: Any = self.clock.reactor.listenTCP(port, self, backlog=511, interface=host)
+        self._listening = listening
+        self.faults.ports = lambda: [listening]
+        self.port = int(listening.getHost().port)
+        return self.port
+
+    def close(self) -> Deferred[Any]:
+        """Stop listening and disconnect all clients; answers a Deferred that fires when they are gone."""
+        listening, self._listening = self._listening, None
+        stopped = maybeDeferred(listening.stopListening) if listening is not None else succeed(None)
+        if listening is None:
+            self.server.close()
+        # Connections are closed in the turns of the reactor that follow.
+        reactor = self.clock.reactor
+        stopped.addBoth(lambda _: deferLater(reactor, 0))
+        stopped.addBoth(lambda _: deferLater(reactor, 0))
+        stopped.addBoth(lambda _: self.clock.stop())
+        return stopped
 
     # -- what a test waits for
 

@@ -7,17 +7,27 @@ and in a process that has never heard of Twisted; and because a reactor can't ru
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
+from urllib.parse import quote
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
+from twisted_resp.in_process import as_argument
 from twisted_resp.testing.control import ClockControl
 from twisted_resp.testing.factory import ControlledFactory, Mark
 from twisted_resp.testing.faults import Faults
+from twisted_resp.testing.keys import Keys
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+    from twisted_resp.seeds.files import Seed
 
 __all__ = ["ServerThread"]
 
@@ -76,8 +86,40 @@ class ServerThread:
 
     @property
     def url(self) -> str:
-        """``redis://host:port``."""
-        return f"redis://{self.host}:{self.port}"
+        """``redis://host:port``, with the password if there is one. Add ``/1`` for another database."""
+        password = self._password
+        return f"redis://{f':{quote(password)}@' if password else ''}{self.host}:{self.port}"
+
+    @property
+    def _password(self) -> str:
+        return str(as_argument(self._settings.get("password", b"")), "utf-8")
+
+    def redis_client(self, **options: Any) -> redis.Redis:
+        """A new client of redis-py; the caller closes it.
+
+        :param options: what ``redis.Redis`` takes: ``decode_responses``, ``db``, ``protocol``, ...
+        :raises RuntimeError: redis-py is not installed.
+        """
+        client: redis.Redis = _redis().Redis(**self._connection(options))
+        return client
+
+    def async_client(self, **options: Any) -> redis.asyncio.Redis:
+        """A new asyncio client of redis-py.
+
+        >>> async with server.async_client() as client:
+        ...     await client.get("key")
+
+        :param options: what ``redis.asyncio.Redis`` takes.
+        :raises RuntimeError: redis-py is not installed.
+        """
+        _redis()
+        import redis.asyncio
+
+        return redis.asyncio.Redis(**self._connection(options))
+
+    def _connection(self, options: dict[str, Any]) -> dict[str, Any]:
+        known = {"host": self.host, "port": self.port, "password": self._password or None}
+        return {**known, **options}
 
     @property
     def factory(self) -> ControlledFactory:
@@ -191,6 +233,41 @@ class ServerThread:
         """What is to be done between two tests; see :meth:`ControlledFactory.reset`."""
         self.run(self.factory.reset, snapshot.mark)
 
+    @property
+    def keys(self) -> Keys:
+        """The keys of database 0 as a mapping, to be read, compared and changed without a client.
+
+        >>> assert server.keys == {"queue": ["a", "b"], "tags": {"x"}}
+        >>> server.keys["user:1"] = {"name": "Ada"}
+
+        See :mod:`twisted_resp.testing.keys`.
+        """
+        return self.database(0)
+
+    def database(self, index: int) -> Keys:
+        """The keys of another database."""
+        return Keys(lambda look: self.run(look, self.factory), index)
+
+    def seed(self, *sources: Seed) -> None:
+        """Put data in: mappings, or paths of files; see :mod:`twisted_resp.seeds`.
+
+        :raises twisted_resp.seeds.SeedError: a file can't be read, or makes no sense.
+        """
+        self.run(self.factory.seed, *sources)
+
+    def dump(self) -> dict[str, Any]:
+        """All data as :meth:`seed` takes them, with nothing in them that JSON does not have."""
+        data: dict[str, Any] = self.run(self.factory.dump)
+        return data
+
+    def dump_text(self) -> str:
+        """All data as commands, a line each: for people, and for redis-cli."""
+        return str(self.run(self.factory.dump_text))
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write all data to a file, of the kind that its name ends in (``.json``, ``.yaml``, ``.rdb``, ...)."""
+        self.run(self.factory.export, path)
+
     def wait_for_blocked(self, count: int = 1, timeout: float = 5.0) -> None:
         """Wait until so many clients are blocked: then a test may advance the clock, or push what they wait for.
 
@@ -251,6 +328,14 @@ class ServerThread:
         stopped: Deferred[Any] = maybeDeferred(listening.stopListening)
         # stopListening has called stopFactory, which closes the connections: in the next turn of the reactor.
         stopped.addBoth(lambda _: reactor.callLater(0, reactor.stop))
+
+
+def _redis() -> Any:
+    try:
+        import redis
+    except ImportError:
+        raise RuntimeError("this needs redis-py: pip install redis") from None
+    return redis
 
 
 class Snapshot:

@@ -1,0 +1,88 @@
+"""Each test finds the server as it was: hooks of pytest that go back to snapshots between tests.
+
+A stack of snapshots follows the scopes of fixtures. The first is taken when the server starts. Whenever a fixture of
+session, package, module or class scope has been set up, another is taken, so what such a fixture has put in is there
+for each test; when the fixture ends, so does what was done since it began. What fixtures of the test itself, which are
+set up after those, and the test have done is undone at the end of the test, down to the last snapshot.
+
+A fixture of a wider scope that a test only asks for while it runs (``request.getfixturevalue``) counts as a part of
+that test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from twisted_resp.testing.thread import ServerThread
+
+__all__ = ["Isolation"]
+
+
+class Isolation:
+    """The hooks for one server.
+
+    :param server: it runs, and holds what every test is to find.
+    """
+
+    def __init__(self, server: ServerThread) -> None:
+        self._server = server
+        self._snapshots = [server.snapshot()]
+        self._in_test = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
+        """A fixture is set up: what a wide one puts in stays, and a test begins with its first narrow one."""
+        if fixturedef.scope == "function":
+            self._begin(request.node)
+        if self._in_test or not self._server.running:
+            return (yield)
+        fixturedef.addfinalizer(partial(self._leave, len(self._snapshots)))
+        value = yield
+        self._snapshots.append(self._server.snapshot())
+        return value
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """A test with no fixture of its own begins here."""
+        self._begin(item)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """The test that has asked for the server while it ran ends as others do."""
+        self._begin(item)
+        return (yield)
+
+    def _begin(self, item: Any) -> None:
+        if self._in_test:
+            return
+        self._in_test = True
+        item.addfinalizer(self._end)
+        server = self._server
+        for mark in reversed(list(item.iter_markers("resp"))) if server.running else ():
+            if "freeze" in mark.kwargs and mark.kwargs["freeze"] is not False:
+                when = mark.kwargs["freeze"]
+                server.clock.freeze(None if when is True else when)
+            if "config" in mark.kwargs:
+                for name, value in mark.kwargs["config"].items():
+                    server.call("CONFIG", "SET", name, value)
+            if "seed" in mark.kwargs:
+                server.seed(mark.kwargs["seed"])
+
+    def _end(self) -> None:
+        self._in_test = False
+        if self._server.running:
+            self._server.reset(self._snapshots[-1])
+
+    def _leave(self, depth: int) -> None:
+        """A fixture of a wide scope has ended: go back to before it began."""
+        if self._server.running and len(self._snapshots) > depth:
+            del self._snapshots[depth:]
+            self._server.rollback(self._snapshots[-1])

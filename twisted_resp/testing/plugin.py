@@ -1,0 +1,256 @@
+"""The pytest plugin: fixtures that hand a test a real server.
+
+=========================== =============================================================================
+``resp_server``             a server in a thread, started once a session; each test finds it as it was at
+                            the start, and what session, module and class fixtures have put in
+``resp_client``             a redis-py client of it
+``resp_async_client``       an asyncio client of it, with pytest-asyncio or anyio
+``resp_fresh_server``       a server of the test's own
+``resp_make_server``        makes such servers: ``resp_make_server(databases=1, password="secret")``
+``resp_process``            a server in a process of its own, to be killed and started again
+``resp_factory``            a server in the running reactor, with pytest-twisted
+=========================== =============================================================================
+
+pytest loads this module in every session. So it imports nothing that takes time, and no server, before a test asks
+for one; and it never installs a reactor, but for ``resp_factory``, where pytest-twisted has one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import redis
+
+    from twisted_resp.testing.factory import ControlledFactory
+    from twisted_resp.testing.process import ServerProcess
+    from twisted_resp.testing.thread import ServerThread
+
+_OPTIONS = (
+    ("host", "the address that resp_server listens on", "127.0.0.1"),
+    ("port", "the port that it listens on, 0 for a free one; the n-th worker of pytest-xdist adds n", "0"),
+    ("databases", "how many databases it has", "16"),
+    ("password", "what clients must AUTH with", ""),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options, and the settings of the ini-file that they override."""
+    group = parser.getgroup("resp", "servers of twisted-resp")
+    for name, meaning, default in _OPTIONS:
+        group.addoption(
+            f"--resp-{name}", default=None, help=f"{meaning} (default: resp_{name} or {default!r})"
+        )
+        parser.addini(f"resp_{name}", meaning, default=default)
+    group.addoption(
+        "--resp-seed",
+        action="append",
+        default=None,
+        metavar="FILE",
+        help="what the servers hold at the start",
+    )
+    parser.addini(
+        "resp_seed", "files that the servers hold at the start, a line each", type="paths", default=[]
+    )
+    parser.addini(
+        "resp_config", "lines of CONFIG SET: a parameter and its value", type="linelist", default=[]
+    )
+    parser.addini("resp_decode_responses", "whether clients answer str", type="bool", default=False)
+    parser.addini("resp_random_seed", "a number for the same random choices in each test", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, and the asyncio client for the plugin that runs asyncio tests here."""
+    config.addinivalue_line(
+        "markers",
+        "resp(seed=..., config=..., freeze=..., **client): before the test put data into resp_server, set its "
+        "configuration, stop its clock; the rest are options of the client fixtures.",
+    )
+    config.pluginmanager.register(_async_fixtures(config), "twisted-resp-asyncio")
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say where the keys of a server are not what a test expects."""
+    module = sys.modules.get("twisted_resp.testing.keys")
+    if module is None or op != "==":
+        return None
+    if isinstance(left, module.Keys):
+        keys, expected = left, right
+    elif isinstance(right, module.Keys):
+        keys, expected = right, left
+    else:
+        return None
+    if not hasattr(expected, "items"):
+        return None
+    return ["the keys of the server are not as expected", *keys.differences(expected)]
+
+
+# ------------------------------------------------------------------------------------------------ settings
+
+
+def _option(config: pytest.Config, name: str) -> str:
+    given = config.getoption(f"resp_{name}")
+    return str(config.getini(f"resp_{name}") if given is None else given)
+
+
+def _number(config: pytest.Config, name: str) -> int:
+    text = _option(config, name)
+    if not text.isdigit():
+        raise pytest.UsageError(f"resp_{name} is a whole number, not {text!r}")
+    return int(text)
+
+
+def _settings(config: pytest.Config) -> dict[str, Any]:
+    """What every server of the session is made with."""
+    settings: dict[str, Any] = {
+        "databases": _number(config, "databases"),
+        "password": _option(config, "password"),
+        "seed": config.getoption("resp_seed") or config.getini("resp_seed"),
+    }
+    random_seed = config.getini("resp_random_seed")
+    if random_seed:
+        settings["random_seed"] = int(random_seed)
+    return settings
+
+
+def _configure(call: Callable[..., Any], config: pytest.Config) -> None:
+    for line in config.getini("resp_config"):
+        call("CONFIG", "SET", *line.split(None, 1))
+
+
+def _client_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    options = {"decode_responses": request.config.getini("resp_decode_responses")}
+    for mark in reversed(list(request.node.iter_markers("resp"))):
+        options.update(mark.kwargs)
+    for name in ("seed", "config", "freeze"):
+        options.pop(name, None)
+    return options
+
+
+# ------------------------------------------------------------------------------------------------ fixtures
+
+
+@pytest.fixture(scope="session")
+def resp_server(pytestconfig: pytest.Config) -> Iterator[ServerThread]:
+    """A real server in a thread, on a free port. Each test finds it as it was at the start of the session."""
+    from twisted_resp.testing.isolation import Isolation
+    from twisted_resp.testing.thread import ServerThread
+
+    port = _number(pytestconfig, "port")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if port and worker:
+        port += int(worker.lstrip("gw") or 0)
+    server = ServerThread(port, _option(pytestconfig, "host"), **_settings(pytestconfig))
+    with server:
+        _configure(server.call, pytestconfig)
+        plugin = Isolation(server)
+        pytestconfig.pluginmanager.register(plugin)
+        yield server
+        pytestconfig.pluginmanager.unregister(plugin)
+
+
+@pytest.fixture
+def resp_client(resp_server: ServerThread, request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
+    """A client of redis-py for ``resp_server``, closed after the test."""
+    try:
+        client = resp_server.redis_client(**_client_options(request))
+    except RuntimeError as error:
+        pytest.fail(f"resp_client: {error}", pytrace=False)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def resp_make_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., ServerThread]]:
+    """Makes servers, each in a thread and on a port of its own, that are stopped after the test.
+
+    Arguments are those of ``ServerThread``.
+    """
+    from twisted_resp.testing.thread import ServerThread
+
+    made: list[ServerThread] = []
+
+    def make(**settings: Any) -> ServerThread:
+        server = ServerThread(**{**_settings(pytestconfig), **settings})
+        server.start()
+        made.append(server)
+        _configure(server.call, pytestconfig)
+        return server
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+def resp_fresh_server(resp_make_server: Callable[..., ServerThread]) -> ServerThread:
+    """A server in a thread for this test alone: it may be stopped, or made a replica."""
+    return resp_make_server()
+
+
+@pytest.fixture
+def resp_process(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server in a process of its own, for a test that kills it or starts it again. It has a new directory."""
+    from twisted_resp.testing.process import ServerProcess
+
+    directory = tmp_path / "resp-server"
+    directory.mkdir()
+    with ServerProcess(directory) as server:
+        yield server
+
+
+@pytest.fixture
+def resp_factory(pytestconfig: pytest.Config) -> Iterator[ControlledFactory]:
+    """A server in the reactor that the tests run in; it listens on its ``port``. With pytest-twisted."""
+    if not pytestconfig.pluginmanager.hasplugin("twisted"):
+        pytest.fail("resp_factory needs pytest-twisted: pip install pytest-twisted", pytrace=False)
+    import pytest_twisted
+
+    from twisted_resp.testing.factory import ControlledFactory
+
+    factory = ControlledFactory(**_settings(pytestconfig))
+    _configure(factory.call, pytestconfig)
+    factory.listen()
+    yield factory
+    pytest_twisted.blockon(factory.close())
+
+
+def _async_fixtures(config: pytest.Config) -> ModuleType:
+    """A plugin with the fixture ``resp_async_client``, for whatever runs asyncio tests in this session."""
+    fixtures = ModuleType("twisted_resp.testing.asyncio_fixtures")
+    if config.pluginmanager.hasplugin("asyncio"):
+        import pytest_asyncio  # which is loaded already
+
+        fixture: Any = pytest_asyncio.fixture
+    elif config.pluginmanager.hasplugin("anyio"):
+        fixture = pytest.fixture
+    else:
+        fixtures.resp_async_client = pytest.fixture(_nobody_runs_asyncio, name="resp_async_client")  # type: ignore[attr-defined]
+        return fixtures
+    fixtures.resp_async_client = fixture(_async_client, name="resp_async_client")  # type: ignore[attr-defined]
+    return fixtures
+
+
+async def _async_client(
+    resp_server: ServerThread, request: pytest.FixtureRequest
+) -> AsyncIterator[redis.asyncio.Redis]:
+    """An asyncio client of redis-py for ``resp_server``, closed after the test."""
+    try:
+        client = resp_server.async_client(**_client_options(request))
+    except RuntimeError as error:
+        pytest.fail(f"resp_async_client: {error}", pytrace=False)
+    async with client:
+        yield client
+
+
+def _nobody_runs_asyncio() -> None:
+    """An asyncio client of redis-py for ``resp_server``; it needs pytest-asyncio or anyio."""
+    pytest.fail("resp_async_client needs pytest-asyncio or anyio: pip install pytest-asyncio", pytrace=False)
