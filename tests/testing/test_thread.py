@@ -173,10 +173,11 @@ class TestTime:
                 waits = threading.Thread(target=lambda: replies.append(client.blpop("list", 100)))
                 waits.start()
                 server.wait_for_blocked()
-                clock.advance(2.5)
-                assert client.pttl("key") == 0
-                clock.advance(97)
+                clock.advance(2.4)
+                assert client.pttl("key") == 100
+                clock.advance(0.1)
                 assert server.call("EXISTS", "key") == 0
+                clock.advance(97)
                 assert not replies
                 clock.advance(0.5)
                 waits.join(10)

@@ -105,7 +105,8 @@ class ControlledClock:
     def freeze(self) -> None:
         """Stand still from now on. What is due already still happens."""
         if self._stopped_at is None:
-            self._stop(self.seconds())
+            # At a whole millisecond, as the server counts: what is to last 2.5 s is over when 2.5 s have passed.
+            self._stop(round(self.seconds(), 3))
             self.turned()
             self._set_timer()
 
