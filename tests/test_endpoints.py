@@ -39,12 +39,12 @@ class Server:
         )
         output = self.process.stdout
         assert output is not None
-        first = output.readline()
-        assert "PID: " in first, first + output.read()
         #: Where it listens, as it says itself.
-        self.addresses = first.rpartition(" on ")[2].strip().split(", ")
-        while "Ready" not in output.readline():
-            pass
+        self.addresses: list[str] = []
+        while not (line := output.readline()).rstrip().endswith("Server initialized"):
+            assert line, "it did not start"
+            if "Listening on " in line:
+                self.addresses = line.rpartition(" on ")[2].strip().split(", ")
 
     def __enter__(self) -> Server:
         return self

@@ -33,6 +33,8 @@ ROWS = (
     ("seeds",),
     ("transports",),
     ("protocol",),
+    ("tls", "logs"),  # TLS contexts; the log in Redis's format
+    ("listening",),
     ("service", "tap", "__main__"),
     ("__init__",),  # the front door: what `from twisted_resp import ...` offers
     ("testing",),

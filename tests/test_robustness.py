@@ -328,9 +328,9 @@ class Process:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         output = self.process.stdout
         assert output is not None
-        self.port = int(output.readline().rpartition(":")[2])
-        while "Ready" not in output.readline():
-            pass
+        while "Ready" not in (line := output.readline()):
+            if "Listening on " in line:
+                self.port = int(line.rpartition(":")[2])
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=LONG)

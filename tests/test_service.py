@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_resp import RespFactory
+from twisted_resp.server.configuration_file import ConfigurationError
 from twisted_resp.service import ListenError, RespService
 from twisted_resp.tap import Options, make_service
 
@@ -46,36 +48,69 @@ def taken_port() -> Iterator[int]:
 
 class TestOptions:
     def test_defaults(self) -> None:
-        assert [name for _, name in options().endpoints()] == ["port 6379 (tcp)"]
+        assert options().lines() == b"bind 127.0.0.1\n"
+        assert options().endpoints() == []
 
     def test_many_places_to_listen(self, tmp_path: Path) -> None:
         path = tmp_path / "a:b.sock"
-        names = [
-            name
-            for _, name in options(
-                "--port", "7000", "--interface", "127.0.0.1", "--interface", "::1", "--unix", str(path)
-            ).endpoints()
+        lines = options(
+            "--port", "7000", "--interface", "127.0.0.1", "--interface", "::1", "--unix", str(path)
+        ).lines()
+        assert lines.decode().splitlines() == [
+            'bind "127.0.0.1" "::1"',
+            f'unixsocket "{path}"',
+            "unixsocketperm 700",
+            'port "7000"',
         ]
-        assert names == ["port 127.0.0.1:7000 (tcp)", "port ::1:7000 (tcp)", f"socket {path}"]
-        assert [name for _, name in options("--listen", "tcp:1", "--listen", "tcp:2").endpoints()] == [
-            "tcp:1",
-            "tcp:2",
-        ]
+        listening = options("--listen", "tcp:1", "--listen", "tcp:2", "--port", "3")
+        assert [name for _, name in listening.endpoints()] == ["tcp:1", "tcp:2"]
+        assert listening.lines().endswith(b"port 0\n")
+
+    @pytest.mark.parametrize(
+        ("argv", "directives", "config"),
+        [
+            (["-p", "7000"], ["--port", "7000"], None),
+            (["--datab", "3"], ["--databases", "3"], None),
+            (["--port=7000", "--unix", "u"], ["--port=7000"], None),
+            (
+                ["--save", "3600", "1", "60", "100", "-p", "1"],
+                ["--save", "3600", "1", "60", "100", "--port", "1"],
+                None,
+            ),
+            (["--save", "--port", "1"], ["--save", "--port", "1"], None),
+            (["--requirepass", "--odd--"], ["--requirepass", "--odd--"], None),
+            (["/x.conf", "--maxmemory", "1mb"], ["--maxmemory", "1mb"], "/x.conf"),
+            (["--config", "/x.conf", "--maxmemory 1mb"], ["--maxmemory 1mb"], "/x.conf"),
+        ],
+    )
+    def test_what_is_said_in_the_way_of_redis(
+        self, argv: list[str], directives: list[str], config: str | None
+    ) -> None:
+        parsed = options(*argv)
+        assert parsed.directives == directives
+        assert parsed["config"] == config
+
+    @pytest.mark.parametrize(
+        ("argv", "any_port"),
+        [
+            (["--port", "0"], {b"port"}),
+            (["--tls-port=0"], {b"tls-port"}),
+            (["--no-tcp", "--unix", "u"], set()),
+            (["/x.conf", "--port", "0"], set()),
+        ],
+    )
+    def test_port_0_is_any_port_unless_there_is_a_file(self, argv: list[str], any_port: set[bytes]) -> None:
+        assert options(*argv).any_port == any_port
 
     @pytest.mark.parametrize(
         ("argv", "message"),
         [
-            (["--port", "x"], "--port must be a whole number from 0 to 65535"),
-            (["--port", "70000"], "--port must be a whole number from 0 to 65535"),
-            (["--databases", "0"], "--databases must be a whole number"),
-            (["--tls-port", "1"], "--tls-port needs --tls-cert and --tls-key"),
-            (["--tls-cert", "x"], "--tls-cert and --tls-key need --tls-port"),
-            (["--dir", "/no/such/directory"], "Can't chdir to '/no/such/directory'"),
-            (["--dbfilename", "a/b"], "dbfilename can't be a path"),
+            (["--unix-mode", "9"], "--unix-mode must be octal"),
             (["--no-tcp"], "nothing to listen on"),
             (["--listen", "nonsense"], "nonsense"),
             (["--nonsense"], "--nonsense"),
-            (["extra"], "Unexpected argument: extra"),
+            (["--port", "1", "-z"], "-z"),
+            (["a.conf", "--config", "b.conf"], "Unexpected argument: a.conf"),
         ],
     )
     def test_what_makes_no_sense_is_one_clear_line(self, argv: list[str], message: str) -> None:
@@ -83,6 +118,21 @@ class TestOptions:
             options(*argv)
         assert message in str(raised.value)
         assert "\n" not in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (["--port", "x"], "argument couldn't be parsed into an integer"),
+            (["--port", "70000"], "argument must be between 0 and 65535 inclusive"),
+            (["--databases", "0"], "argument must be between 1 and"),
+            (["--dir", "/no/such/directory"], "No such file or directory"),
+            (["--dbfilename", "a/b"], "dbfilename can't be a path"),
+            (["/no/such.conf"], "can't open config file '/no/such.conf': No such file or directory"),
+        ],
+    )
+    def test_a_directive_that_will_not_do(self, argv: list[str], message: str) -> None:
+        with pytest.raises(ConfigurationError, match=re.escape(message)):
+            make_service(options(*argv))
 
     def test_what_the_command_line_says_is_what_config_answers(self, tmp_path: Path) -> None:
         service = make_service(
@@ -189,16 +239,24 @@ def start(*command: str) -> subprocess.Popen[str]:
     )
 
 
+def listening_on(log: str) -> int:
+    """The port that a server says it listens on."""
+    found = re.search(r"Listening on .*?:(\d+)", log)
+    assert found is not None, log
+    return int(found[1])
+
+
 class TestProcesses:
     def test_resp_server(self, tmp_path: Path) -> None:
         """It says that it is ready, serves, and ends with SHUTDOWN."""
         with start("-m", "twisted_resp", "--port", "0", "--dir", str(tmp_path)) as process:
             assert process.stdout is not None
-            first = process.stdout.readline()
-            assert "PID: " in first
-            port = int(first.rpartition(":")[2])
-            assert process.stdout.readline() == "Server initialized\n"
-            assert process.stdout.readline().startswith("Ready to accept connections")
+            text = ""
+            while "Ready to accept connections tcp" not in text:
+                text += process.stdout.readline()
+            assert re.search(f" PID: {process.pid}.*Server initialized", text, re.DOTALL)
+            assert re.match(rf"{process.pid}:C \d\d \w{{3}} \d{{4}} \d\d:\d\d:\d\d\.\d{{3}} \* ", text)
+            port = listening_on(text)
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(b"PING\r\n")
                 assert client.recv(100) == b"+PONG\r\n"
@@ -210,9 +268,10 @@ class TestProcesses:
     def test_signals_end_it_cleanly(self, number: signal.Signals) -> None:
         with start("-m", "twisted_resp", "--port", "0") as process:
             assert process.stdout is not None
-            port = int(process.stdout.readline().rpartition(":")[2])
-            while "Ready" not in process.stdout.readline():
-                pass
+            text = ""
+            while "Ready" not in text:
+                text += process.stdout.readline()
+            port = listening_on(text)
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(b"PING\r\n")
                 assert client.recv(100) == b"+PONG\r\n"
@@ -242,12 +301,18 @@ class TestProcesses:
         with start(*command, "--port", str(taken_port)) as process:
             output, _ = process.communicate(timeout=20)
         assert process.returncode == 1
-        assert f"Failed listening on port {taken_port} (tcp), aborting: Address already" in output
+        assert f"Failed listening on port {taken_port} (tcp), aborting: Addr" in output
         assert "Traceback" not in output
 
     def test_a_bad_option_ends_it_with_a_clear_line(self) -> None:
         with start("-m", "twisted_resp", "--port", "x") as process:
             output, _ = process.communicate(timeout=20)
         assert process.returncode == 1
-        assert output.splitlines()[0].endswith("--port must be a whole number from 0 to 65535")
+        assert output.splitlines() == [
+            "",
+            "*** FATAL CONFIG FILE ERROR (Redis 7.4.1) ***",
+            "Reading the configuration file, at line 3",
+            ">>> 'port \"x\"'",
+            "argument couldn't be parsed into an integer",
+        ]
         assert "Traceback" not in output

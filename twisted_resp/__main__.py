@@ -5,27 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.logger import (
-    FilteringLogObserver,
-    LogLevel,
-    LogLevelFilterPredicate,
-    globalLogBeginner,
-    textFileLogObserver,
-)
+from twisted.logger import Logger, globalLogBeginner
 from twisted.python import usage
 
 __all__ = ["main"]
 
+_starting = Logger("twisted_resp:starting")
+
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the server until it is told to stop. Exits with 1 and one line on stderr where it can't start.
+    """Run the server until it is told to stop. Exits with 1 and the reason on stderr where it can't start.
 
     :param argv: the arguments, by default the process's.
     """
-    from twisted_resp import __version__
+    from twisted_resp.logs import LogFile
     from twisted_resp.persistence.tools import run_tool
+    from twisted_resp.server.configuration_file import ConfigurationError
     from twisted_resp.tap import Options, make_service
 
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -35,26 +33,40 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = Options()
     try:
         options.parseOptions(arguments)
+        service = make_service(options, own_process=True)
     except usage.UsageError as error:
         sys.stderr.write(f"resp-server: {error}\nTry 'resp-server --help'.\n")
         sys.exit(1)
-    quiet = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
-    globalLogBeginner.beginLoggingTo(
-        [FilteringLogObserver(textFileLogObserver(sys.stderr), [quiet])], redirectStandardIO=False
-    )
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    server = service.factory.server
+    globalLogBeginner.beginLoggingTo([LogFile(server)], redirectStandardIO=False)
+    _tell_of_the_start(bool(options["config"]))
+    reactor: Any
     from twisted.internet import reactor
 
-    service = make_service(options)
     service.startService()
 
     def stop() -> Deferred[None]:
         return service.stopService()
 
     reactor.addSystemEventTrigger("before", "shutdown", stop)
-    print(f"twisted-resp {__version__}, PID: {os.getpid()}, on {', '.join(service.addresses)}")
-    print("Server initialized")
-    print("Ready to accept connections. Ctrl-C stops.", flush=True)
     reactor.run()
+
+
+def _tell_of_the_start(configured: bool) -> None:
+    from twisted_resp import __version__
+    from twisted_resp.server.server import REDIS_VERSION
+
+    _starting.info(
+        "twisted-resp {version} is starting, compatible with Redis {redis}, PID: {pid}",
+        version=__version__,
+        redis=REDIS_VERSION.decode(),
+        pid=os.getpid(),
+    )
+    if configured:
+        _starting.info("Configuration loaded")
 
 
 if __name__ == "__main__":

@@ -9,22 +9,22 @@ from functools import partial
 from typing import Any, NoReturn
 
 from twisted.application.service import Service
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_resp.listening import ListenError, Listeners
 from twisted_resp.persistence.loading import load_now
 from twisted_resp.protocol import RespFactory
+from twisted_resp.replication.feed import Feed
+from twisted_resp.replication.link import follow
 from twisted_resp.seeds import SeedError, export, seed
 from twisted_resp.transports import address_text
 
 __all__ = ["ListenError", "LoadError", "RespService"]
-
-
-class ListenError(Exception):
-    """An address that can't be listened on; the message is one line for the operator."""
 
 
 class LoadError(Exception):
@@ -36,10 +36,11 @@ class RespService(Service):
 
     :param factory: the server.
     :param endpoints: where to listen, each with the words that an error names it by (``port 6379``).
-    :param load: whether to load the data, if there are any, before it first listens: the append-only file if
-        ``appendonly`` is on, else the snapshot.
+    :param load: whether to load the data, if there are any, when it starts for the first time: the append-only file
+        if ``appendonly`` is on, else the snapshot.
     :param exit_on_error: end the process with a clear line when an address can't be listened on, as an operator
         expects of a server; else :meth:`startService` raises :class:`ListenError`.
+    :param listeners: what listens where the server's configuration says, beside the endpoints.
     """
 
     log = Logger()
@@ -50,16 +51,23 @@ class RespService(Service):
         endpoints: Sequence[tuple[IStreamServerEndpoint, str]],
         exit_on_error: bool = False,
         load: bool = False,
+        listeners: Listeners | None = None,
     ) -> None:
         self.factory = factory
+        self._listeners = listeners
         self._endpoints = list(endpoints)
         self._exit_on_error = exit_on_error
         self._load = load
         self._listening = False
-        self.ports: list[IListeningPort] = []
-        #: Files to load, after what there is on disk, before it first listens; and where the data go in the end.
+        self._endpoint_ports: list[IListeningPort] = []
+        #: Files to load, after what there is on disk; and where the data go in the end.
         self.seeds: Sequence[str] = ()
         self.export: str | None = None
+
+    @property
+    def ports(self) -> list[IListeningPort]:
+        """What is listened on."""
+        return (self._listeners.ports if self._listeners is not None else []) + self._endpoint_ports
 
     @property
     def addresses(self) -> list[str]:
@@ -72,25 +80,28 @@ class RespService(Service):
         self._listen()
 
     def startService(self) -> None:
-        """Listen, if that was not done already.
+        """Listen, if that was not done already, load the data, and follow a master if there is one to follow.
+
+        Who connects meanwhile is served as soon as the data are there.
 
         :raises ListenError: an address is in use, or not ours.
         :raises LoadError: the snapshot can't be read.
         """
         Service.startService(self)
         self._listen()
+        self.log.info("Server initialized")
+        self._load_data()
+        self._load_seeds()
+        self._follow_master()
+        for port in self.ports:
+            kind = "unix" if isinstance(port.getHost(), UNIXAddress) else "tcp"
+            self.log.info("Ready to accept connections {kind}", kind=kind)
 
     def stopService(self) -> Deferred[Any]:
         """Release the ports and disconnect every client."""
         Service.stopService(self)
-        self._listening = False
-        ports, self.ports = self.ports, []
-        stopped: list[Deferred[Any]] = []
-        for port in ports:
-            result = port.stopListening()
-            if result is not None:
-                stopped.append(result)
         server = self.factory.server
+        stopped = self._stop_listening()
         try:
             server.saving.save_at_end()
         except OSError as error:
@@ -103,7 +114,14 @@ class RespService(Service):
         server.close()
         return gatherResults(stopped)
 
-    def _load_snapshot(self) -> None:
+    def _follow_master(self) -> None:
+        server = self.factory.server
+        place = server.configuration[b"replicaof"]
+        if place and server.replication.master is None and isinstance(server.replication, Feed):
+            host, port = place.split()
+            follow(server.replication, host, int(port))
+
+    def _load_data(self) -> None:
         load, self._load = self._load, False
         server = self.factory.server
         if server.configuration[b"appendonly"]:
@@ -135,9 +153,13 @@ class RespService(Service):
     def _listen(self) -> None:
         if self._listening:
             return
-        self._load_snapshot()
-        self._load_seeds()
         self._listening = True
+        if self._listeners is not None:
+            try:
+                self._listeners.open()
+            except ListenError as error:
+                self._listening = False
+                self._give_up(error)
         for endpoint, name in self._endpoints:
             failure: list[Failure] = []
             # Every endpoint of Twisted's own listens at once; of others we hear later.
@@ -147,10 +169,21 @@ class RespService(Service):
             outcome.addErrback(failure.append if at_once else partial(self._failed_later, name))
             if failure:
                 self._failed(name, failure[0])
+        self.log.info("Listening on {addresses}", addresses=", ".join(self.addresses) or "nothing")
+
+    def _stop_listening(self) -> list[Deferred[Any]]:
+        if not self._listening:
+            return []
+        self._listening = False
+        if self._listeners is not None:
+            self._listeners.close()
+        ports, self._endpoint_ports = self._endpoint_ports, []
+        results = [port.stopListening() for port in ports]
+        return [result for result in results if result is not None]
 
     def _opened(self, port: IListeningPort) -> None:
         if self._listening:
-            self.ports.append(port)
+            self._endpoint_ports.append(port)
         else:
             port.stopListening()
 
@@ -161,14 +194,13 @@ class RespService(Service):
         error: Any = failure.value
         reason = error.socketError if isinstance(error, CannotListenError) else error
         reason = getattr(reason, "strerror", None) or str(reason)
-        for port in self.ports:
-            port.stopListening()
-        self.ports = []
-        self._listening = False
+        self._stop_listening()
         self._give_up(ListenError(f"Failed listening on {name}, aborting: {reason}"))
 
     def _give_up(self, error: Exception) -> NoReturn:
+        self._stop_listening()
         if self._exit_on_error:
+            self.log.critical("{error}", error=error)
             sys.stderr.write(f"{error}\n")
             sys.exit(1)
         raise error

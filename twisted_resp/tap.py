@@ -1,12 +1,16 @@
-"""The options of ``twistd resp`` and ``resp-server``, and the service that they describe."""
+"""The options of ``twistd resp`` and ``resp-server``, and the service that they describe.
+
+Whatever Redis reads from a configuration file may be said here as well, in Redis's way (``--maxmemory 100mb``); it is
+handed on, line by line, to :mod:`twisted_resp.server.configuration_file`. What is declared below are options of our
+own, and some of Redis's for the sake of ``--help``.
+"""
 
 from __future__ import annotations
 
 import gc
-import os
 import re
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import (
@@ -14,25 +18,22 @@ from twisted.internet.endpoints import (
 )
 from twisted.python import usage
 
+from twisted_resp.listening import Listeners
 from twisted_resp.protocol import RespFactory
-from twisted_resp.server.configuration import fit_open_files
-from twisted_resp.server.parameter_kinds import SavePoints
+from twisted_resp.server.configuration import fit_open_files, is_parameter
+from twisted_resp.server.configuration_file import (
+    NO_PARAMETERS,
+    ConfigurationError,
+    load_configuration,
+    options_as_lines,
+)
 from twisted_resp.service import RespService
+from twisted_resp.text.command_line import quote
 
 __all__ = ["Options", "makeService", "make_service"]
 
-# Connections that may wait to be accepted, as Redis has it. With Twisted's 50 a burst of connections overflows the
-# queue, and who falls out tries again a second later.
-_BACKLOG = 511
-
-
-def _whole_number(option: str, least: int, most: int) -> Any:
-    def convert(text: str) -> int:
-        if not text.strip().isdigit() or not least <= int(text) <= most:
-            raise ValueError(f"--{option} must be a whole number from {least} to {most}")
-        return int(text)
-
-    return convert
+#: Redis's own options that --help shows; the first letters of their names are no abbreviations.
+_REDIS: Final = ("port", "tls-port", "databases", "dir", "dbfilename", "save", "appendonly", "appendfsync")
 
 
 def _octal(text: str) -> str:
@@ -41,55 +42,38 @@ def _octal(text: str) -> str:
     return text
 
 
-def _save_points(text: str) -> tuple[tuple[int, int], ...]:
-    try:
-        return SavePoints().parse(text.encode().split() or [b""])
-    except ValueError:
-        raise ValueError("--save must be pairs of whole numbers, seconds and changes") from None
-
-
-def _yes_or_no(text: str) -> bool:
-    if text.lower() not in ("yes", "no"):
-        raise ValueError("--appendonly must be yes or no")
-    return text.lower() == "yes"
-
-
-def _fsync_policy(text: str) -> str:
-    if text.lower() not in ("always", "everysec", "no"):
-        raise ValueError("--appendfsync must be always, everysec or no")
-    return text.lower()
-
-
 class Options(usage.Options):
     """What an operator may say."""
 
-    synopsis = "[options]"
-    longdesc = "A Redis-compatible server. Without options it listens on 127.0.0.1:6379."
+    synopsis = "[CONFIG-FILE] [options] [--DIRECTIVE VALUE ...]"
+    longdesc = (
+        "A Redis-compatible server. Without a configuration file it listens on 127.0.0.1:6379. Any directive of a "
+        "redis.conf may be given as an option: --maxmemory 100mb."
+    )
 
     optParameters: ClassVar[list[list[Any]]] = [
-        ["port", "p", 6379, "TCP port; 0 for any free one.", _whole_number("port", 0, 65535)],
+        ["config", "c", None, "A redis.conf; - for standard input."],
+        ["port", "p", None, "TCP port, 6379 unless told; without a configuration file 0 is any free one."],
         ["unix", None, None, "Also listen on a unix socket of this path."],
         ["unix-mode", None, "700", "Permissions of the unix socket, in octal.", _octal],
-        ["tls-port", None, None, "Also listen on this port for TLS.", _whole_number("tls-port", 0, 65535)],
+        ["tls-port", None, None, "Also listen on this port for TLS."],
         ["tls-cert", None, None, "The certificate (PEM) for --tls-port."],
         ["tls-key", None, None, "Its private key (PEM)."],
-        ["databases", None, 16, "How many databases there are.", _whole_number("databases", 1, 2**31 - 1)],
-        ["password", None, "", "What clients must AUTH with."],
-        ["dir", None, ".", "The directory of files."],
-        ["dbfilename", None, "dump.rdb", "The name of the snapshot in it, which is loaded at the start."],
+        ["databases", None, None, "How many databases there are; 16 unless told."],
+        ["password", None, None, "What clients must AUTH with."],
+        ["dir", None, None, "The directory of files; the current one unless told."],
+        ["dbfilename", None, None, "The name of the snapshot in it, dump.rdb, which is loaded at the start."],
         [
             "save",
             None,
-            "",
+            None,
             "Save points: seconds and changes, such as '3600 1 60 10000'. With any, it also saves when it is stopped.",
-            _save_points,
         ],
         [
             "appendonly",
             None,
-            "no",
+            None,
             "Write all changes to a file, and load that at the start: yes or no.",
-            _yes_or_no,
         ],
         [
             "export",
@@ -97,27 +81,28 @@ class Options(usage.Options):
             None,
             "When stopped, write the data to this file; its name ends in the kind.",
         ],
-        ["appendfsync", None, "everysec", "When to bring it to disk: always, everysec or no.", _fsync_policy],
+        ["appendfsync", None, None, "When to bring it to disk: always, everysec or no."],
     ]
     optFlags: ClassVar[list[list[Any]]] = [
         ["no-tcp", None, "Do not listen on --port (with --unix, --tls-port or --listen)."],
     ]
     compData = usage.Completions(
         optActions={
+            "config": usage.CompleteFiles(),
             "unix": usage.CompleteFiles(),
             "tls-cert": usage.CompleteFiles(),
             "dir": usage.CompleteDirs(),
         }
     )
 
-    # Twisted left it untyped.
-    parseOptions: Callable[..., None]
-
     def __init__(self) -> None:
         usage.Options.__init__(self)
         self["interfaces"] = []
         self["listen"] = []
         self["seeds"] = []
+        #: What was said in Redis's way, as words of a command line.
+        self.directives: list[str] = []
+        self.from_stdin = False
 
     def opt_interface(self, address: str) -> None:
         """Address to listen on, IPv4 or IPv6; may be given several times. Default 127.0.0.1; 0.0.0.0 for all."""
@@ -142,8 +127,42 @@ class Options(usage.Options):
         print(f"twisted-resp {__version__}")
         raise SystemExit(0)
 
+    opt_v = opt_version
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Take out what is said in Redis's way; the rest is for Twisted.
+
+        :raises UsageError: with one clear line.
+        """
+        words = list(options or ())
+        path = words.pop(0) if words and not words[0].startswith("-") else None
+        ours: list[str] = []
+        while words:
+            word = words.pop(0)
+            if word == "-":
+                self.from_stdin = True
+            elif self._is_directive(word):
+                self.directives.append(word)
+                # Its first value may look like anything, as in Redis; those after it may not.
+                inline = len(word.split()) > 1 or "=" in word
+                bare_save = word.lower() == "--save" and (not words or words[0].startswith("--"))
+                if words and not inline and not bare_save:
+                    self.directives.append(words.pop(0))
+                while words and not inline and not words[0].startswith("-"):
+                    self.directives.append(words.pop(0))
+            else:
+                ours.append(word)
+                if words and self._takes_value(word):
+                    ours.append(words.pop(0))
+        parse: Callable[[list[str]], None] = super().parseOptions  # Twisted left it untyped
+        parse(ours)
+        if path is not None:
+            if self["config"] is not None:
+                raise usage.UsageError(f"Unexpected argument: {path}")
+            self["config"] = path
+
     def parseArgs(self, *args: str) -> None:
-        """There are none."""
+        """There are none but the configuration file, which comes first."""
         if args:
             raise usage.UsageError(f"Unexpected argument: {args[0]}")
 
@@ -152,58 +171,77 @@ class Options(usage.Options):
 
         :raises UsageError: with one clear line.
         """
-        if self["tls-port"] is not None and not (self["tls-cert"] and self["tls-key"]):
-            raise usage.UsageError("--tls-port needs --tls-cert and --tls-key")
-        if self["tls-port"] is None and (self["tls-cert"] or self["tls-key"]):
-            raise usage.UsageError("--tls-cert and --tls-key need --tls-port")
-        if not os.path.isdir(self["dir"]):
-            raise usage.UsageError(f"Can't chdir to '{self['dir']}': No such file or directory")
-        if os.path.basename(self["dbfilename"]) != self["dbfilename"] or not self["dbfilename"]:
-            raise usage.UsageError("dbfilename can't be a path, just a filename")
+        if self["config"] == "-":
+            self["config"], self.from_stdin = None, True
+        # Twisted took them: by a short form, or by the beginning of a name.
+        for name in _REDIS:
+            if self[name] is not None:
+                self.directives += [f"--{name}", self[name]]
         self.endpoints()
-
-    def endpoints(self) -> list[tuple[Any, str]]:
-        """Where to listen, each with its name in error messages.
-
-        :raises UsageError: an endpoint that makes no sense.
-        """
-        described: list[tuple[str, str]] = [(text, text) for text in self["listen"]]
-        if not described and not self["no-tcp"]:
-            for interface in self["interfaces"] or ["127.0.0.1"]:
-                kind = "tcp6" if ":" in interface else "tcp"
-                where = f"{interface}:{self['port']}" if self["interfaces"] else str(self["port"])
-                described.append(
-                    (
-                        f"{kind}:{self['port']}:interface={_quoted(interface)}:backlog={_BACKLOG}",
-                        f"port {where} (tcp)",
-                    )
-                )
-        if self["unix"]:
-            described.append(
-                (
-                    f"unix:{_quoted(self['unix'])}:mode={self['unix-mode']}:backlog={_BACKLOG}",
-                    f"socket {self['unix']}",
-                )
-            )
-        if self["tls-port"] is not None:
-            for interface in self["interfaces"] or ["127.0.0.1"]:
-                described.append(
-                    (
-                        f"ssl:{self['tls-port']}:privateKey={_quoted(self['tls-key'])}"
-                        f":certKey={_quoted(self['tls-cert'])}:interface={_quoted(interface)}:backlog={_BACKLOG}",
-                        f"port {self['tls-port']} (tls)",
-                    )
-                )
-        if not described:
+        elsewhere = any(
+            word.partition("=")[0].split()[0] in ("--unixsocket", "--tls-port", "--port")
+            for word in self.directives
+            if word.startswith("--") and word.strip("-")
+        )
+        if self["no-tcp"] and not (self["unix"] or self["listen"] or self["config"] or elsewhere):
             raise usage.UsageError(
                 "--no-tcp leaves nothing to listen on: give --unix, --tls-port or --listen"
             )
-        return [(_endpoint(text), name) for text, name in described]
+
+    @property
+    def any_port(self) -> frozenset[bytes]:
+        """Which of ``port`` and ``tls-port`` take a free port where they are 0."""
+        if self["config"] is not None:
+            return frozenset()
+        given = {word.partition("=")[0].split()[0] for word in self.directives if word.startswith("--")}
+        return frozenset(name.encode() for name in ("port", "tls-port") if f"--{name}" in given)
+
+    def lines(self) -> bytes:
+        """All that was said, as lines of a configuration file."""
+        first: list[bytes] = []
+        last: list[bytes] = []
+        if self["interfaces"]:
+            first.append(b"bind " + b" ".join(_quoted(address) for address in self["interfaces"]))
+        elif self["config"] is None and not self.from_stdin:
+            first.append(b"bind 127.0.0.1")
+        if self["unix"] is not None:
+            first += [b"unixsocket " + _quoted(self["unix"]), b"unixsocketperm " + self["unix-mode"].encode()]
+        if self["tls-cert"] is not None or self["tls-key"] is not None:
+            first += [
+                b"tls-cert-file " + _quoted(self["tls-cert"] or ""),
+                b"tls-key-file " + _quoted(self["tls-key"] or ""),
+                b"tls-auth-clients no",
+            ]
+        if self["password"] is not None:
+            first.append(b"requirepass " + _quoted(self["password"]))
+        if self["no-tcp"] or self["listen"]:
+            last.append(b"port 0")
+        said = options_as_lines(self.directives)
+        return b"".join(line + b"\n" for line in first) + said + b"".join(line + b"\n" for line in last)
+
+    def endpoints(self) -> list[tuple[Any, str]]:
+        """What ``--listen`` describes, each with its name in error messages.
+
+        :raises UsageError: an endpoint that makes no sense.
+        """
+        return [(_endpoint(text), text) for text in self["listen"]]
+
+    def _is_directive(self, word: str) -> bool:
+        if not word.startswith("--"):
+            return False
+        name = word[2:].partition("=")[0].split(" ")[0].lower()
+        encoded = name.encode("utf-8", "surrogateescape")
+        return is_parameter(encoded) or encoded in NO_PARAMETERS or name == "include"
+
+    def _takes_value(self, word: str) -> bool:
+        if word.startswith("--"):
+            return "=" not in word and f"{word[2:]}=" in self.longOpt
+        # -p 7000, but not -p7000
+        return len(word) == 2 and f"{word[1:]}:" in self.shortOpt
 
 
-def _quoted(text: str) -> str:
-    """Escape what means something in an endpoint's description."""
-    return re.sub(r"([\\:=])", r"\\\1", text)
+def _quoted(text: str) -> bytes:
+    return quote(text.encode("utf-8", "surrogateescape"))
 
 
 def _endpoint(description: str) -> Any:
@@ -219,26 +257,27 @@ def _endpoint(description: str) -> Any:
         raise usage.UsageError(f"{description}: {str(error) or type(error).__name__}") from None
 
 
-def make_service(options: Options, exit_on_error: bool = True) -> RespService:
-    """The service that the options describe; see :class:`RespService` for ``exit_on_error``."""
-    factory = RespFactory(databases=options["databases"], password=options["password"].encode())
+def make_service(options: Options, exit_on_error: bool = True, own_process: bool = False) -> RespService:
+    """The service that the options describe.
+
+    :param exit_on_error: see :class:`RespService`.
+    :param own_process: whether the working directory is ours to change.
+    :raises ConfigurationError: a directive that will not do.
+    """
+    from twisted.internet import reactor
+
+    factory = RespFactory()
     server = factory.server
-    server.directory = os.path.abspath(options["dir"]).encode()
-    server.dbfilename = options["dbfilename"].encode()
+    configuration = server.configuration
+    configuration.changes_directory = own_process
     server.saving.may_fork = True
-    points = options["save"] or ()
-    server.configuration[b"save"] = points
-    server.saving.set_points(points)
-    # usage.Options converts what it is given, not the defaults.
-    server.configuration[b"appendonly"] = options["appendonly"] is True
-    server.configuration[b"appendfsync"] = options["appendfsync"].encode()
-    service = RespService(factory, options.endpoints(), exit_on_error, load=True)
+    load_configuration(server, options["config"] or "", options.lines(), options.from_stdin)
+    listeners = Listeners(factory, reactor, options.any_port)
+    service = RespService(factory, options.endpoints(), exit_on_error, load=True, listeners=listeners)
     service.seeds = options["seeds"]
     service.export = options["export"]
 
     def stop() -> None:
-        from twisted.internet import reactor
-
         if reactor.running:
             reactor.stop()
 
@@ -265,4 +304,7 @@ def makeService(options: Options) -> IService:
     """The service for ``twistd resp``."""
     # A daemon's parent learns from an exception why its child could not start; in the foreground we say it ourselves.
     twistd: Any = options.parent
-    return make_service(options, exit_on_error=twistd is None or bool(twistd.get("nodaemon")))
+    try:
+        return make_service(options, exit_on_error=twistd is None or bool(twistd.get("nodaemon")))
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None

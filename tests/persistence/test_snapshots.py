@@ -354,7 +354,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Any, Any]]]:
         processes.append(process)
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("Ready"):
+            if "Ready to accept" in line:
                 return process, redis.Redis(unix_socket_path=socket, protocol=2)
         return process, None
 

@@ -87,6 +87,11 @@ class Keyspace:
         self.now = now = int(self._seconds() * 1000 + 0.5)
         return now
 
+    def resize(self, count: int) -> None:
+        """Have another number of databases; only before there is anything in them, or anybody who uses them."""
+        self.databases[count:] = []
+        self.databases += [Database(self, index) for index in range(len(self.databases), count)]
+
     def swap(self, first: int, second: int) -> None:
         """Exchange the contents of two databases; clients that selected one see the other's keys."""
         if first == second:

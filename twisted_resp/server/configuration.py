@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twisted_resp.server.client import Client
     from twisted_resp.server.server import Server
 
-__all__ = ["Configuration", "fit_open_files"]
+__all__ = ["Configuration", "fit_open_files", "is_parameter"]
 
 _BY_NAME: Final[dict[bytes, Parameter]] = {
     **{parameter.name: parameter for parameter in PARAMETERS},
@@ -35,6 +35,11 @@ _BY_NAME: Final[dict[bytes, Parameter]] = {
 _PATTERN: Final = frozenset(b"*?[")
 _MOST_FILES_OF_OUR_OWN: Final = 32
 _LEAST_BACKLOG: Final = 16 * 1024
+
+
+def is_parameter(name: bytes) -> bool:
+    """Whether there is a parameter of this name."""
+    return name.lower() in _BY_NAME
 
 
 class Configuration:
@@ -54,12 +59,49 @@ class Configuration:
         #: How often CONFIG SET has changed something: whoever keeps a copy sees by it whether that still holds.
         self.revision = 0
         self._touched: set[bytes] = set()
+        #: The configuration file that the server was started with (an absolute path), or empty.
+        self.path = b""
+        #: What its ``user`` lines said, each without that word.
+        self.users: list[list[bytes]] = []
+        #: Whether the process is the server's own, so that ``dir`` is its working directory, as in Redis.
+        self.changes_directory = False
+        #: What listens for clients, where that can be told to listen elsewhere (CONFIG SET port).
+        self.relisten: Callable[[bytes], None] | None = None
+        self._read_so_far: set[bytes] = set()
 
     def __getitem__(self, name: bytes) -> Any:
         return self._value(_BY_NAME[name])
 
     def __setitem__(self, name: bytes, value: Any) -> None:
         self._assign(_BY_NAME[name], value)
+
+    def use_redis_defaults(self) -> None:
+        """Start from what redis-server does with an empty file, where that is not what we do without one."""
+        self[b"save"] = ((3600, 1), (300, 100), (60, 10000))
+        self[b"bind"] = (b"*", b"-::*")
+
+    def read(self, name: bytes, words: list[bytes]) -> bool:
+        """Take a directive from a configuration file, for a server that is about to start.
+
+        :returns: False where there is no such parameter.
+        :raises ValueError: in the words of Redis.
+        """
+        parameter = _BY_NAME.get(name)
+        if parameter is None:
+            return False
+        if not parameter.kind.many and len(words) != 1:
+            raise ValueError("wrong number of arguments")
+        value = parameter.kind.parse(words)
+        if parameter.name in _ADJUSTMENTS:
+            value = _ADJUSTMENTS[parameter.name](self._server, value)
+        if value and parameter.name == b"save" and b"save" in self._read_so_far:
+            value = self[b"save"] + value
+        self._read_so_far.add(parameter.name)
+        self._assign(parameter, value)
+        consequence = _CONSEQUENCES.get(parameter.name)
+        if consequence is not None and parameter.name not in _AT_THE_START:
+            consequence(self._server, value)
+        return True
 
     def matching(self, patterns: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         """Names and printed values, as CONFIG GET answers them.
@@ -182,7 +224,8 @@ class Configuration:
             except ValueError as error:
                 for known, former in old.items():
                     self._assign(_BY_NAME[known], former)
-                for known in followed[:-1]:
+                # What it is that listens has let go of the former place.
+                for known in followed if _BY_NAME[name].name in _LISTENING else followed[:-1]:
                     _CONSEQUENCES[_BY_NAME[known].name](self._server, old[known])
                 raise _failed(name, str(error)) from None
 
@@ -205,13 +248,21 @@ def _directory(server: Server, value: bytes) -> bytes:
     path = os.path.join(server.directory, value)
     try:
         with os.scandir(path):
-            return os.path.abspath(path)
+            pass
+        if server.configuration.changes_directory:
+            os.chdir(path)
+        return os.path.abspath(path)
     except OSError as error:
         raise ValueError(error.strerror) from None
 
 
 def _output_limits(server: Server, value: dict[str, tuple[int, int, int]]) -> dict[str, tuple[int, int, int]]:
     return {**server.output_limits, **value}
+
+
+def _databases(server: Server, value: int) -> int:
+    server.keyspace.resize(value)
+    return value
 
 
 def _hz(server: Server, value: int) -> int:
@@ -223,6 +274,7 @@ def _backlog_size(server: Server, value: int) -> int:
 
 
 _ADJUSTMENTS: Final[Mapping[bytes, Callable[[Server, Any], Any]]] = {
+    b"databases": _databases,
     b"dir": _directory,
     b"client-output-buffer-limit": _output_limits,
     b"hz": _hz,
@@ -233,13 +285,17 @@ _ADJUSTMENTS: Final[Mapping[bytes, Callable[[Server, Any], Any]]] = {
 # ----------------------------------------------------------------------------------------------- consequences
 
 
-def _cannot_listen(server: Server, value: int) -> None:
-    # What listens belongs to whoever started the server.
-    raise ValueError("Unable to listen on this port. Check server logs.")
+def _listen_on(parameter: bytes, error: str) -> Callable[[Server, object], None]:
+    def listen(server: Server, value: object) -> None:
+        relisten = server.configuration.relisten
+        if relisten is None:  # what listens belongs to whoever started the server
+            raise ValueError(error)
+        try:
+            relisten(parameter)
+        except OSError:
+            raise ValueError(error) from None
 
-
-def _cannot_bind(server: Server, value: object) -> None:
-    raise ValueError("Failed to bind to specified addresses.")
+    return listen
 
 
 def _cannot_defragment(server: Server, value: bool) -> None:
@@ -363,9 +419,9 @@ def _replicas(server: Server, value: int) -> None:
 
 
 _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
-    b"port": _cannot_listen,
-    b"tls-port": _cannot_listen,
-    b"bind": _cannot_bind,
+    b"port": _listen_on(b"port", "Unable to listen on this port. Check server logs."),
+    b"tls-port": _listen_on(b"tls-port", "Unable to listen on this port. Check server logs."),
+    b"bind": _listen_on(b"bind", "Failed to bind to specified addresses."),
     b"appendonly": _append_only,
     b"activedefrag": _cannot_defragment,
     b"tracking-table-max-keys": _tracking_limit,
@@ -383,3 +439,9 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"slowlog-log-slower-than": _slow_threshold,
     b"slowlog-max-len": _slow_log_length,
 }
+
+_LISTENING: Final = frozenset((b"port", b"tls-port", b"bind"))
+# What follows from these is done when the server starts, not while its configuration is read.
+_AT_THE_START: Final = frozenset(
+    (b"port", b"tls-port", b"bind", b"appendonly", b"maxclients", b"activedefrag")
+)

@@ -317,6 +317,23 @@ class Server:
         keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_fields = keyspace.evicted = 0
         keyspace.lazy_free.freed = 0
 
+    def rename_command(self, name: bytes, new_name: bytes) -> None:
+        """Let a command go by another name, or, with an empty one, by none (``rename-command``).
+
+        :raises ValueError: there is no such command, or there is one by the new name.
+        """
+        name, new_name = name.lower(), new_name.lower()
+        entry = self.commands.get(name)
+        if entry is None:
+            raise ValueError("No such command in rename-command")
+        if new_name in self.commands:
+            raise ValueError("Target command name already exists")
+        for spelling in (name, name.upper(), name.title()):
+            del self.commands[spelling]
+        if new_name:
+            for spelling in (new_name, new_name.upper(), new_name.title()):
+                self.commands[spelling] = entry
+
     # -- who may come in
 
     def set_password(self, password: bytes) -> None:

@@ -1,0 +1,158 @@
+"""The TLS side of a server's configuration (``tls-*``), as OpenSSL takes it.
+
+pyOpenSSL is an extra: whoever has no use for TLS need not install it, and hears of it where it is asked for.
+https://redis.io/docs/latest/operate/oss_and_stack/management/security/encryption/
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from twisted_resp.server.configuration import Configuration
+
+__all__ = ["TLS_PARAMETERS", "ServerContext", "TlsError"]
+
+#: The parameters that a context is made of.
+TLS_PARAMETERS: Final = (
+    b"tls-cert-file",
+    b"tls-key-file",
+    b"tls-key-file-pass",
+    b"tls-ca-cert-file",
+    b"tls-ca-cert-dir",
+    b"tls-auth-clients",
+    b"tls-protocols",
+    b"tls-ciphers",
+    b"tls-ciphersuites",
+    b"tls-dh-params-file",
+    b"tls-prefer-server-ciphers",
+    b"tls-session-caching",
+    b"tls-session-cache-size",
+    b"tls-session-cache-timeout",
+)
+_PROTOCOLS: Final = {
+    b"tlsv1": "OP_NO_TLSv1",
+    b"tlsv1.1": "OP_NO_TLSv1_1",
+    b"tlsv1.2": "OP_NO_TLSv1_2",
+    b"tlsv1.3": "OP_NO_TLSv1_3",
+}
+
+
+class TlsError(Exception):
+    """TLS can't be had with this configuration; the message says why."""
+
+
+class ServerContext:
+    """What new connections are encrypted with: Twisted's context factory for servers.
+
+    The files are read when this is made, and again by :meth:`reload`; connections that exist keep what they have.
+
+    :raises TlsError: the configuration or a file in it will not do.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._context = self._made()
+
+    def getContext(self) -> Any:  # noqa: N802 (Twisted's name)
+        """The ``OpenSSL.SSL.Context`` for the next connection."""
+        return self._context
+
+    def reload(self) -> None:
+        """Read the configuration and its files anew.
+
+        :raises TlsError: they will not do; what was before goes on.
+        """
+        self._context = self._made()
+
+    def _made(self) -> Any:
+        try:
+            from OpenSSL import SSL
+        except ImportError:
+            raise TlsError("TLS needs pyOpenSSL: pip install 'twisted-resp[tls]'") from None
+        configuration = self._configuration
+        for needed in (b"tls-cert-file", b"tls-key-file"):
+            if not configuration[needed]:
+                raise TlsError(f"No {needed.decode()} configured!")
+        authorities, directory = configuration[b"tls-ca-cert-file"], configuration[b"tls-ca-cert-dir"]
+        clients = configuration[b"tls-auth-clients"]
+        if clients != b"no" and not (authorities or directory):
+            raise TlsError(
+                "Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, "
+                "tls-replication or tls-auth-clients are enabled!"
+            )
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_options(self._options(SSL))
+        password: bytes = configuration[b"tls-key-file-pass"]
+        context.set_passwd_cb(lambda *_: password)
+        certificate, key = configuration[b"tls-cert-file"], configuration[b"tls-key-file"]
+        self._try("load certificate", certificate, lambda: context.use_certificate_chain_file(certificate))
+        self._try("load private key", key, lambda: context.use_privatekey_file(key))
+        self._try("match certificate and private key", key, context.check_privatekey)
+        if authorities or directory:
+            self._try(
+                "configure CA certificate(s) file/directory",
+                authorities or directory,
+                lambda: context.load_verify_locations(authorities or None, directory or None),
+            )
+        modes = {
+            b"no": SSL.VERIFY_NONE,
+            b"optional": SSL.VERIFY_PEER,
+            b"yes": SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
+        }
+        context.set_verify(modes[clients], None)
+        self._choose_ciphers(context)
+        context.set_session_id(b"redis")
+        if configuration[b"tls-session-caching"]:
+            context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+            context.set_timeout(configuration[b"tls-session-cache-timeout"])
+        else:
+            context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        return context
+
+    def _options(self, ssl: Any) -> int:
+        configuration = self._configuration
+        options = ssl.OP_NO_SSLv2 | ssl.OP_NO_SSLv3 | ssl.OP_NO_COMPRESSION | ssl.OP_SINGLE_DH_USE
+        wanted = configuration[b"tls-protocols"].lower().split() or [b"tlsv1.2", b"tlsv1.3"]
+        unknown = [word for word in wanted if word not in _PROTOCOLS]
+        if unknown:
+            raise TlsError(
+                "Invalid tls-protocols specified. Use a combination of: TLSv1 TLSv1.1 TLSv1.2 TLSv1.3"
+            )
+        for name, option in _PROTOCOLS.items():
+            if name not in wanted:
+                options |= getattr(ssl, option)
+        if configuration[b"tls-prefer-server-ciphers"]:
+            options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+        return int(options)
+
+    def _choose_ciphers(self, context: Any) -> None:
+        configuration = self._configuration
+        ciphers, suites = configuration[b"tls-ciphers"], configuration[b"tls-ciphersuites"]
+        parameters = configuration[b"tls-dh-params-file"]
+        if ciphers:
+            self._try("configure ciphers", ciphers, lambda: context.set_cipher_list(ciphers))
+        if suites:
+            choose = getattr(context, "set_tls13_ciphersuites", None)
+            if choose is None:
+                raise TlsError("tls-ciphersuites needs a newer pyOpenSSL")
+            self._try("configure ciphersuites", suites, lambda: choose(suites))
+        if parameters:
+            self._try("read DH parameters file", parameters, lambda: context.load_tmp_dh(parameters))
+
+    @staticmethod
+    def _try(what: str, subject: bytes, action: Any) -> None:
+        from OpenSSL import SSL
+
+        try:
+            action()
+        except (SSL.Error, OSError, ValueError) as error:
+            raise TlsError(f"Failed to {what}: {os.fsdecode(subject)}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    details = error.args[0] if error.args else ""
+    if isinstance(details, list) and details:
+        return str(details[0][-1])
+    return getattr(error, "strerror", None) or str(error)
