@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -224,9 +225,11 @@ class Configuration:
             except ValueError as error:
                 for known, former in old.items():
                     self._assign(_BY_NAME[known], former)
-                # What it is that listens has let go of the former place.
-                for known in followed if _BY_NAME[name].name in _LISTENING else followed[:-1]:
-                    _CONSEQUENCES[_BY_NAME[known].name](self._server, old[known])
+                # Who listens has let go of the former place. Of nobody else anything has changed.
+                restored = followed if self.relisten is not None and name in _LISTENING else followed[:-1]
+                for known in restored:
+                    with suppress(ValueError):
+                        _CONSEQUENCES[_BY_NAME[known].name](self._server, old[known])
                 raise _failed(name, str(error)) from None
 
 
