@@ -90,6 +90,7 @@ class RespService(Service):
         Service.startService(self)
         self._listen()
         self.log.info("Server initialized")
+        self._make_users()
         self._load_data()
         self._load_seeds()
         self._follow_master()
@@ -113,6 +114,15 @@ class RespService(Service):
                 self.log.error("The data could not be exported: {error}", error=error)
         server.close()
         return gatherResults(stopped)
+
+    def _make_users(self) -> None:
+        if not self._load:
+            return  # they are there since the first start
+        try:
+            self.factory.server.access.start()
+        except ValueError as error:
+            self.log.error("{error}", error=error)
+            self._give_up(LoadError("Critical error while loading ACLs. Exiting."))
 
     def _follow_master(self) -> None:
         server = self.factory.server

@@ -62,8 +62,6 @@ class Configuration:
         self._touched: set[bytes] = set()
         #: The configuration file that the server was started with (an absolute path), or empty.
         self.path = b""
-        #: What its ``user`` lines said, each without that word.
-        self.users: list[list[bytes]] = []
         #: Whether the process is the server's own, so that ``dir`` is its working directory, as in Redis.
         self.changes_directory = False
         #: What listens for clients, where that can be told to listen elsewhere (CONFIG SET port).

@@ -163,9 +163,7 @@ def _rename_command(server: Server, words: list[bytes]) -> None:
 
 
 def _user(server: Server, words: list[bytes]) -> None:
-    if not words:
-        raise ValueError("Bad directive or wrong number of arguments")
-    server.configuration.users.append(words)
+    server.access.declare([b"user", *words])
 
 
 def _load_module(server: Server, words: list[bytes]) -> None:
