@@ -90,10 +90,9 @@ class Configuration:
             return False
         if not parameter.kind.many and len(words) != 1:
             raise ValueError("wrong number of arguments")
-        value = parameter.kind.parse(words)
-        if parameter.name in _ADJUSTMENTS:
-            value = _ADJUSTMENTS[parameter.name](self._server, value)
-        if value and parameter.name == b"save" and b"save" in self._read_so_far:
+        # One word of several is split as CONFIG SET does it.
+        value = self._parsed(parameter, words[0]) if len(words) == 1 else self._adjusted(parameter, words)
+        if parameter.name == b"save" and b"save" in self._read_so_far and words != [b""]:
             value = self[b"save"] + value
         self._read_so_far.add(parameter.name)
         self._assign(parameter, value)
@@ -201,7 +200,10 @@ class Configuration:
             self._kept[parameter.name] = value
 
     def _parsed(self, parameter: Parameter, text: bytes) -> Any:
-        value = parameter.kind.parse(_words(text) if parameter.kind.many else [text])
+        return self._adjusted(parameter, _words(text) if parameter.kind.many else [text])
+
+    def _adjusted(self, parameter: Parameter, words: list[bytes]) -> Any:
+        value = parameter.kind.parse(words)
         if parameter.name in _ADJUSTMENTS:
             value = _ADJUSTMENTS[parameter.name](self._server, value)
         return value
