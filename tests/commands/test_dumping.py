@@ -118,3 +118,10 @@ def test_the_order_of_errors(engine: Engine, payload: bytes) -> None:
     assert engine.error("RESTORE", "key", "x", "y").startswith(b"BUSYKEY")
     assert engine.error("RESTORE", "key", "x", "y", "REPLACE").startswith(b"ERR value is not")
     assert engine.error("RESTORE", "key", "-1", payload, "REPLACE").startswith(b"ERR Invalid TTL")
+
+
+def test_a_float_can_be_dumped(engine: Engine) -> None:
+    engine.call("INCRBYFLOAT", "a", "1.5")
+    payload = engine.call("DUMP", "a")
+    engine.call("RESTORE", "b", 0, payload)
+    assert engine.call("GET", "b") == b"1.5"

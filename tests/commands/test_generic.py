@@ -329,3 +329,21 @@ def test_object_help(engine: Engine) -> None:
     assert engine.error("OBJECT", "x", "k") == b"ERR unknown subcommand 'x'. Try OBJECT HELP."
     assert engine.error("OBJECT") == b"ERR wrong number of arguments for 'object' command"
     assert engine.error("OBJECT", "FREQ") == b"ERR wrong number of arguments for 'object|freq' command"
+
+
+def test_a_key_that_comes_from_elsewhere_is_new(engine: Engine) -> None:
+    engine.call("MSET", "a", 1, "b", 2)
+    seen = engine.events()
+    engine.call("COPY", "a", "b", "REPLACE")
+    engine.call("RENAME", "a", "b")
+    engine.call("MOVE", "b", 1)
+    assert seen == [
+        (b"new", b"b"),
+        (b"copy_to", b"b"),
+        (b"new", b"b"),
+        (b"rename_from", b"a"),
+        (b"rename_to", b"b"),
+        (b"new", b"b"),
+        (b"move_from", b"b"),
+        (b"move_to", b"b"),
+    ]

@@ -11,7 +11,7 @@ from twisted_resp.commands.table import ASKING, DENYOOM, READONLY, WRITE, comman
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace import lfu
 from twisted_resp.keyspace.database import Database
-from twisted_resp.keyspace.events import GENERIC
+from twisted_resp.keyspace.events import GENERIC, SILENT
 from twisted_resp.keyspace.keyspace import TOUCH_LFU
 from twisted_resp.rdb.format import RdbError
 from twisted_resp.rdb.payload import dump as dump_payload
@@ -93,7 +93,7 @@ def restore(client: Client, key: bytes, ttl: bytes, payload: bytes, *options: by
         return OK
     if replace:
         # A new key with no past: not of use as before, nor with fields that expire.
-        database.remove(key, event=b"", group=0, dirty=0)
+        database.remove(key, event=SILENT, group=0, dirty=0)
     database.store(key, value, b"restore", GENERIC)
     if expires_at:
         database.set_expiry(key, expires_at, None)

@@ -14,7 +14,7 @@ from twisted_resp.commands.table import DENYOOM, FAST, LOADING, READONLY, STALE,
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace import lfu
 from twisted_resp.keyspace.database import Database, Value, type_name
-from twisted_resp.keyspace.events import GENERIC
+from twisted_resp.keyspace.events import GENERIC, SILENT
 from twisted_resp.keyspace.keyspace import TOUCH_NOT
 from twisted_resp.resp import OK, Reply, Status
 from twisted_resp.server.client import Client
@@ -219,10 +219,16 @@ def copy(client: Client, source: bytes, destination: bytes, *options: bytes) -> 
         value = bytearray(value)
     elif not isinstance(value, bytes):
         value = value.copy()
+    _make_way(target, destination)
     target.store(destination, value, b"copy_to", GENERIC)
     if at is not None:
         target.set_expiry(destination, at, None)
     return 1
+
+
+def _make_way(database: Database, key: bytes) -> None:
+    """Delete what is in the place of a key that comes from elsewhere: it is then new, as in Redis."""
+    database.remove(key, SILENT, 0, dirty=0)
 
 
 def _database(client: Client, index: bytes) -> Database:
@@ -250,8 +256,11 @@ def _move(
     """
     at = source.expiry(key)
     record = source.accessed.get(key, 0)
+    # In Redis' order of events: there is a new key, the old one has left, and the new one has its value from it.
+    _make_way(target, newkey)
+    target.store(newkey, value, SILENT, 0)
     source.remove(key, left, dirty=0, lazily=False)
-    target.store(newkey, value, arrived, GENERIC)
+    target.notify(newkey, arrived, GENERIC)
     target.accessed[newkey] = record
     if at is not None:
         target.set_expiry(newkey, at, None)

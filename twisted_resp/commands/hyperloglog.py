@@ -88,6 +88,7 @@ def pfmerge(client: Client, destkey: bytes, *sourcekeys: bytes) -> Reply:
     """Merges one or more HyperLogLog values into a single key."""
     db = client.db
     limit = db.keyspace.limits.hll_sparse_max_bytes
+    db.read(destkey)  # it is one of the sources, and counts as such
     buffer = _edit(client, destkey)
     merged = hyperloglog.create() if buffer is None else buffer
     try:

@@ -395,9 +395,10 @@ class Database:
             setattr(self, name, part)
 
     def notify(self, key: bytes, event: bytes, group: int) -> None:
-        """Send a keyspace event."""
-        for listener in self.keyspace.on_event:
-            listener(self, key, event, group)
+        """Send a keyspace event, if it has a group."""
+        if group:
+            for listener in self.keyspace.on_event:
+                listener(self, key, event, group)
 
     # -- expiry
 

@@ -9,8 +9,11 @@ from typing import Final
 
 __all__ = [
     "ALL", "EVICTED", "EXPIRED", "GENERIC", "HASH", "KEYEVENT", "KEYSPACE", "KEY_MISS", "LIST", "MODULE", "NEW", "SET",
-    "STREAM", "STRING", "ZSET", "flags_from_letters", "letters_from_flags",
+    "SILENT", "STREAM", "STRING", "ZSET", "flags_from_letters", "letters_from_flags",
 ]  # fmt: skip
+
+#: The event of a change of which nobody is told; its group is 0.
+SILENT: Final = b""
 
 KEYSPACE: Final = 1 << 0  # K
 KEYEVENT: Final = 1 << 1  # E

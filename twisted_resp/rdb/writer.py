@@ -65,6 +65,8 @@ def write_value(value: Any, version: int = COMPATIBLE, compress: bool = False) -
         return _write_sorted_set(value, text, blob)
     if kind is Stream:
         return (rdb.STREAM_3 if version > COMPATIBLE else rdb.STREAM_2), stream_payload(value, version, blob)
+    if isinstance(value, bytes):  # INCRBYFLOAT's results are of a class of their own
+        return rdb.STRING, text(value)
     raise TypeError(f"there is no RDB type for a {kind.__name__}")
 
 
