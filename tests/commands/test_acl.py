@@ -281,7 +281,8 @@ class TestLog:
             (b"key", b"b", b"ann"),
         ]
         assert [(entry[b"count"], entry[b"age-seconds"]) for entry in found[:2]] == [(2, 0.0), (1, 2.5)]
-        assert b" user=ann " in found[0][b"client-info"]
+        assert b" cmd=get user=ann " in found[0][b"client-info"]
+        assert b" cmd=auth user=ann " in found[1][b"client-info"]
         assert found[0][b"timestamp-created"] == engine.now - 2500
         assert found[0][b"timestamp-last-updated"] == engine.now
         assert [entry[b"entry-id"] for entry in found] == [0, 3, 2, 1]

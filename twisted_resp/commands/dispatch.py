@@ -219,6 +219,7 @@ def guarded(client: Client, args: list[bytes]) -> Reply:
         return reject(client, args, found)
     # What can't be queued is refused as that.
     if client.transaction is None or not found.flags & table.NO_MULTI:
+        client.last_command = found.full_name  # as the log shows the client
         refused = refusal(client, found, args)
         if refused is not None:
             return reject(client, args, refused, found)

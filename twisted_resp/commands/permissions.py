@@ -200,6 +200,8 @@ def note_denial(
 def note_failed_login(client: Client, user: bytes) -> None:
     """Write a failed login to the log."""
     context = b"toplevel" if client.transaction is None else b"multi"
+    if not client.in_exec:
+        client.last_command = client.current[0].lower()
     _note(client, AUTH, context, client.current[0], user)
 
 

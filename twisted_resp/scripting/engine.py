@@ -260,6 +260,7 @@ class Engine:
         if flags & NOSCRIPT and not server.scripting.anything_goes:
             return self._refused(entry, b"ERR This Redis command is not allowed from script")
         if client.user.restricted and (denied := denial(client.user, entry, words)) is not None:
+            running.caller.last_command = self._entry_of(running).full_name
             note_denial(running.caller, denied, entry, words, b"lua")
             return self._refused(
                 entry, b"ERR ACL failure in script: " + denied.sentence(client.user, entry, words)
