@@ -214,15 +214,18 @@ def unauthenticated(client: Client, args: list[bytes]) -> Reply:
 
 def guarded(client: Client, args: list[bytes]) -> Reply:
     """Run a request of a client whose user may not do everything."""
-    found = find(client.server, args)
-    if isinstance(found, CommandError):
-        return reject(client, args, found)
+    entry = client.server.commands.get(args[0])
+    if entry is None or entry.subcommands is not None or not entry.least <= len(args) <= entry.most:
+        found = find(client.server, args)
+        if isinstance(found, CommandError):
+            return reject(client, args, found)
+        entry = found
     # What can't be queued is refused as that.
-    if client.transaction is None or not found.flags & table.NO_MULTI:
-        client.last_command = found.full_name  # as the log shows the client
-        refused = refusal(client, found, args)
-        if refused is not None:
-            return reject(client, args, refused, found)
+    if client.transaction is None or not entry.flags & table.NO_MULTI:
+        denied = denial(client.user, entry, args)
+        if denied is not None:
+            client.last_command = entry.full_name  # as the log shows the client
+            return reject(client, args, refusal(client, denied, entry, args), entry)
     return client.unguarded(client, args)
 
 

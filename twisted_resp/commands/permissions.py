@@ -7,6 +7,7 @@ answer is a range of places, so that a check costs little.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Callable, Final, NamedTuple
 
 from twisted_resp.acl.log import AUTH, CHANNEL, COMMAND, KEY
@@ -40,8 +41,6 @@ _ORDER: Final = {COMMAND: 0, KEY: 1, CHANNEL: 2}
 
 #: Places of keys, and what is needed of them.
 Keys = list[tuple[int, int]]
-
-_finders: dict[Command, Callable[[list[bytes]], Keys]] = {}
 
 
 class Denial(NamedTuple):
@@ -81,12 +80,12 @@ def denial(user: User, entry: CommandEntry, args: list[bytes]) -> Denial | None:
     keys: Keys | None = None
     told = Denial(COMMAND, 0)
     for selector in user.selectors:
-        if not anybody and not selector.may_run(name, args):
+        if not (anybody or selector.all_commands or name in selector.allowed or selector.may_run(name, args)):
             continue
         found = None
         if not selector.all_keys:
             if keys is None:
-                keys = _finder(entry.command)(args)
+                keys = (entry.find_keys or _finder(entry))(args)
             for place, needed in keys:
                 if not selector.may_touch(args[place], needed):
                     found = Denial(KEY, place)
@@ -106,7 +105,7 @@ def denial(user: User, entry: CommandEntry, args: list[bytes]) -> Denial | None:
 
 def may_read_all_keys(user: User, entry: CommandEntry, args: list[bytes]) -> bool:
     """Whether a user may run a call that also reads keys which are not in it (SORT)."""
-    keys = _finder(entry.command)(args)
+    keys = _finder(entry)(args)
     return any(
         selector.may_run(entry.full_name, args)
         and all(selector.may_touch(args[place], needed) for place, needed in keys)
@@ -115,19 +114,21 @@ def may_read_all_keys(user: User, entry: CommandEntry, args: list[bytes]) -> boo
     )
 
 
-def _finder(command: Command) -> Callable[[list[bytes]], Keys]:
+def _finder(entry: CommandEntry) -> Callable[[list[bytes]], Keys]:
     """What tells the keys of a call; none where they can't be told."""
-    finder = _finders.get(command)
-    if finder is None:
-        finder = _finders[command] = _new_finder(command)
-    return finder
+    if entry.find_keys is None:
+        entry.find_keys = _new_finder(entry.command)
+    return entry.find_keys
 
 
 def _new_finder(command: Command) -> Callable[[list[bytes]], Keys]:
     if not has_keys(command):
         return lambda args: []
     specs = command.key_specs
-    if command.get_keys is None and len(specs) == 1:
+    get_keys = command.get_keys
+    if get_keys is not None and any("variable_flags" in spec.flags for spec in specs):
+        return lambda args: [(place, _needed(flags)) for place, flags in get_keys(args)]
+    if get_keys is None and len(specs) == 1:
         (spec,) = specs
         flags = key_flags(command, spec)
         if (
@@ -147,7 +148,8 @@ def _new_finder(command: Command) -> Callable[[list[bytes]], Keys]:
     return lambda args: [(key.position, _needed(key.flags)) for key in keys_of(command, args)]
 
 
-def _needed(flags: Sequence[str]) -> int:
+@cache
+def _needed(flags: tuple[str, ...]) -> int:
     needed = 0
     for flag in flags:
         needed |= _NEEDS.get(flag, 0)
@@ -170,20 +172,18 @@ def categories(server: Server) -> dict[bytes, tuple[str, ...]]:
 # ------------------------------------------------------------------------------------------------ what is refused
 
 
-def refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandError | None:
-    """What a restricted client hears instead of a reply, after the denial is noted; None if it may run the call."""
-    denied = denial(client.user, entry, args)
-    if denied is None:
-        return None
+def refusal(client: Client, denied: Denial, entry: CommandEntry, args: list[bytes]) -> CommandError:
+    """Note a denial, and answer what the client hears in place of a reply."""
     note_denial(client, denied, entry, args, b"toplevel" if client.transaction is None else b"multi")
     return RefusalError(b"NOPERM " + denied.sentence(client.user, entry, args))
 
 
 def recheck(client: Client, args: list[bytes]) -> CommandError | None:
-    """The same for a command that has waited: its user may have changed meanwhile."""
+    """Why a command that has waited may not go on, since its user has changed meanwhile; or None."""
     entry = look_up(client.server, args)
     assert entry is not None  # it has run already
-    return refusal(client, entry, args)
+    denied = denial(client.user, entry, args)
+    return None if denied is None else refusal(client, denied, entry, args)
 
 
 def note_denial(

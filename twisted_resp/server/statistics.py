@@ -25,8 +25,8 @@ class CommandEntry:
     """
 
     __slots__ = (
-        "_calls", "_histogram", "_seconds", "command", "failed", "flags", "full_name", "handler", "least", "most",
-        "refine", "rejected", "samples", "skip", "subcommands", "tracked",
+        "_calls", "_histogram", "_seconds", "command", "failed", "find_keys", "flags", "full_name", "handler", "least",
+        "most", "refine", "rejected", "samples", "skip", "subcommands", "tracked",
     )  # fmt: skip
 
     def __init__(self, command: Any) -> None:
@@ -40,6 +40,8 @@ class CommandEntry:
         #: How many words stand before the handler's arguments.
         self.skip = 2 if command.syntax.subcommand else 1
         self.subcommands: dict[bytes, CommandEntry] | None = None
+        #: What tells the keys of a call and what is needed of them; made when a restricted user first asks.
+        self.find_keys: Callable[[list[bytes]], list[tuple[int, int]]] | None = None
         #: What tells the flags of one call, where those of the command are too coarse (EVAL).
         self.refine: Callable[[list[bytes]], int] | None = None
         self.samples: list[float] = []
