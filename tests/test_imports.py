@@ -31,7 +31,7 @@ ROWS = (
     ("assembly",),
     ("output", "in_process"),  # the two ways in which replies leave: over a transport, and as Deferreds
     ("seeds",),
-    ("transports",),
+    ("transports", "polling"),
     ("protocol",),
     ("tls", "logs"),  # TLS contexts; the log in Redis's format
     ("listening",),

@@ -127,10 +127,12 @@ class RespProtocol(LineReceiver):
         self._decoder.authenticated = client.authenticated
         self._choose_path()
         server.clients[client.id] = client
+        self.factory.poller.adopt(transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the client; what its commands waited for is dropped."""
         self._stop_running()
+        self.factory.poller.release(self.transport)
         self._output.lost()
         self._forget_soft_limit()
         if self.client is not None:

@@ -12,6 +12,7 @@ from twisted_resp.assembly import assemble
 from twisted_resp.errors import MAX_CLIENTS
 from twisted_resp.in_process import InProcessClient, as_argument
 from twisted_resp.output import Turn
+from twisted_resp.polling import Poller
 from twisted_resp.protocol.connection import RespProtocol
 from twisted_resp.resp import Reply
 
@@ -56,6 +57,7 @@ class RespFactory(Factory):
         self.server.set_password(as_argument(password))
         self.high_water_mark = high_water_mark
         self.turn = Turn()
+        self.poller = Poller(self.turn)
         self.server.send_replies = self.turn.send
         self._own_client: InProcessClient | None = None
         if seed:
