@@ -45,7 +45,7 @@ class Poller:
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._epoll: Any = None  # made for the first connection
+        self._epoll: Any = None  # while there are connections
         self._reactor: Any = None
         self._connections: dict[int, _Connection] = {}
 
@@ -54,8 +54,7 @@ class Poller:
         if not isinstance(transport, Connection) or transport.TLS or not hasattr(select, "epoll"):
             return
         reactor = transport.reactor
-        if self._reactor is None:
-            self._epoll = select.epoll()
+        if self._epoll is None:
             self._reactor = reactor
         if self._reactor is not reactor or transport.fileno() < 0:
             return
@@ -78,17 +77,20 @@ class Poller:
         if fd in self._connections or fd < 0:
             return
         self._connections[fd] = (transport.getHandle().recv, transport.protocol.dataReceived, transport)
-        self._epoll.register(fd, select.EPOLLIN)
-        if len(self._connections) == 1:
+        if self._epoll is None:
+            self._epoll = select.epoll()
             self._reactor.addReader(self)
+        self._epoll.register(fd, select.EPOLLIN)
 
     def _stop(self, fd: int) -> None:
         if self._connections.pop(fd, None) is None:
             return
         self._epoll.unregister(fd)
         if not self._connections:
-            # A reactor with nothing of ours in it ends cleanly, and so does a test of trial.
+            # Nothing stays in the reactor, or open, that a test could find left over.
             self._reactor.removeReader(self)
+            self._epoll.close()
+            self._epoll = None
 
     def doRead(self) -> None:
         """Read from all that have something."""
@@ -122,7 +124,7 @@ class Poller:
 
     def fileno(self) -> int:
         """See ``IFileDescriptor``."""
-        return int(self._epoll.fileno())
+        return -1 if self._epoll is None else int(self._epoll.fileno())
 
     def logPrefix(self) -> str:
         """See ``ILoggingContext``."""
