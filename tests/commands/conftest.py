@@ -99,6 +99,10 @@ class Connection:
         self._protocol.dataReceived(data)
         return self.received()
 
+    def feed(self, data: bytes) -> None:
+        """Send bytes as they are: a part of a request, perhaps."""
+        self._protocol.dataReceived(data)
+
     def received(self) -> bytes:
         """What has come since this was last asked for."""
         data: bytes = self.transport.value()

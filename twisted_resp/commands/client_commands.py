@@ -322,6 +322,7 @@ def client_reply(client: Client, action: bytes) -> Reply:
 def client_no_evict(client: Client, enabled: bytes) -> Reply:
     """Sets the client eviction mode of the connection."""
     client.no_evict = _is_on(enabled)
+    client.server.client_memory.changed(client)
     return OK
 
 

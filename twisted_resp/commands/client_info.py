@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_resp.server.client import Client
+from twisted_resp.server.client_memory import memory_of
 
 __all__ = ["client_flags", "client_line", "client_type", "type_named"]
 
@@ -16,10 +17,6 @@ _TYPES: Final = {
     b"PUBSUB": b"pubsub",
 }
 
-# About what a client takes in memory that asks for nothing: its object, its protocol and its transport.
-_CLIENT_MEMORY: Final = 8192
-# And what holds each of its subscriptions, queued commands, watched keys and arguments together.
-_ENTRY_MEMORY: Final = 96
 # Redis counts what waits to be sent in blocks of this size.
 _BLOCK: Final = 16384
 
@@ -89,12 +86,7 @@ def client_line(client: Client, asking: Client) -> bytes:
         request, arguments = _sizes(client.current)
     unread = client.query_size() + (request if client is asking else 0)
     queued = transaction.size if transaction is not None else 0
-    entries = (
-        client.subscriptions
-        + len(client.watched)
-        + (len(transaction.queue) if transaction is not None else 0)
-    )
-    memory = _CLIENT_MEMORY + waiting + unread + arguments + queued + entries * _ENTRY_MEMORY
+    memory = memory_of(client) + (request if client is asking else 0) + arguments
     events = b"" if client.fd < 0 else b"rw" if waiting else b"r"
     fields = (
         (b"id", client.id),

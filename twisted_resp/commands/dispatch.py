@@ -34,6 +34,7 @@ from twisted_resp.server.eviction import make_room
 from twisted_resp.server.server import (
     BUSY,
     EFFECTS,
+    LIMITED_CLIENTS,
     LIMITED_MEMORY,
     LOADING,
     MONITORED,
@@ -69,7 +70,7 @@ _PAUSED_WRITES = table.WRITE | table.MAY_REPLICATE
 # What a client that replicates from us may not do here.
 _ON_KEYS = table.WRITE | table.READONLY | table.MAY_REPLICATE
 # The states of a server in which it refuses commands.
-_REFUSING = LOADING | LIMITED_MEMORY | UNWRITABLE | WITHOUT_REPLICAS | REPLICA | BUSY
+_REFUSING = LOADING | LIMITED_MEMORY | LIMITED_CLIENTS | UNWRITABLE | WITHOUT_REPLICAS | REPLICA | BUSY
 # Who wants to know of every command that has run.
 _OBSERVED = MONITORED | TRACKED
 _READING_SCRIPTS = frozenset((b"eval_ro", b"evalsha_ro", b"fcall_ro"))
@@ -417,6 +418,8 @@ def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandE
         # What it has done is done.
         return None
     server = client.server
+    if attention & LIMITED_CLIENTS:
+        server.client_memory.changed(client)
     master = server.replication.master
     ignored = master is not None and server.configuration[b"replica-ignore-maxmemory"]
     if attention & LIMITED_MEMORY and not ignored:

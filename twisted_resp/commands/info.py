@@ -274,7 +274,7 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "expired_time_cap_reached_count", 0
     yield "expire_cycle_cpu_milliseconds", 0
     yield "evicted_keys", keyspace.evicted
-    yield "evicted_clients", 0
+    yield "evicted_clients", statistics.evicted_clients
     yield "evicted_scripts", statistics.evicted_scripts
     yield "total_eviction_exceeded_time", 0
     yield "current_eviction_exceeded_time", 0

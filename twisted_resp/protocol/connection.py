@@ -256,7 +256,9 @@ class RespProtocol(LineReceiver):
             requests = decoder.feed(data)
             decoded = len(requests)
             if requests:
-                self._incomplete_size = 0
+                if self._incomplete_size:
+                    self._incomplete_size = 0
+                    self._note_memory()
                 self._requests = requests
                 self._run()
             if self.paused or self._closing:
@@ -277,6 +279,8 @@ class RespProtocol(LineReceiver):
             self._incomplete_size += size
             if self._incomplete_size > self._server.query_buffer_limit:
                 self._drop_long_query()
+            else:
+                self._note_memory()
 
     def lineReceived(self, line: bytes) -> None:
         """Run an inline request; at a multibulk request go back to raw mode."""
@@ -457,6 +461,7 @@ class RespProtocol(LineReceiver):
         self._served(error)
 
     def _output_drained(self) -> None:
+        self._note_memory()
         self._forget_soft_limit()
         if self._choked:
             self._choked = False
@@ -516,11 +521,17 @@ class RespProtocol(LineReceiver):
         self.log.warn("Closing client that reached max query buffer length: {client}", client=self.client)
         self.close(False)
 
+    def _note_memory(self) -> None:
+        """What waits here has become more or less."""
+        if self.client is not None:
+            self._server.client_memory.changed(self.client)
+
     def _check_output(self) -> None:
         """Replies wait: drop a client over its limit (``client-output-buffer-limit``), or run nothing for it."""
         client, server = self.client, self._server
         if client is None or self._closing:
             return
+        self._note_memory()
         hard, soft, seconds = server.output_limit(client)
         size = self._output.size
         if hard and size >= hard:

@@ -381,6 +381,10 @@ def _slow_threshold(server: Server, value: int) -> None:
     server.watch_latency()
 
 
+def _client_limit(server: Server, value: int) -> None:
+    server.limit_clients(value)
+
+
 def _tracking_limit(server: Server, value: int) -> None:
     server.tracking.limit()
 
@@ -427,6 +431,7 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"bind": _listen_on(b"bind", "Failed to bind to specified addresses."),
     b"appendonly": _append_only,
     b"activedefrag": _cannot_defragment,
+    b"maxmemory-clients": _client_limit,
     b"tracking-table-max-keys": _tracking_limit,
     b"latency-monitor-threshold": _latency_threshold,
     b"latency-tracking": _latency_tracking,

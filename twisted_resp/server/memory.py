@@ -1,4 +1,4 @@
-"""How much memory the data take, and whether that is too much.
+"""How much memory the data and the clients take, and whether that is too much.
 
 There is no allocator to ask, so the data set is estimated (:mod:`twisted_resp.values.memory`). While a limit is set the
 account is exact to the estimate: it listens to the change seam and measures each key that changes again, at a cost
@@ -46,14 +46,15 @@ class MemoryAccount:
 
     def used(self) -> int:
         """The memory in use, in bytes."""
+        clients = self._server.client_memory.total()
         if self.limit:
-            return EMPTY + self._total
+            return EMPTY + clients + self._total
         data = 0
         for database in self._server.keyspace.databases:
             if database.values:
                 sample = [key_size(database, key) for key in islice(database.values, _SAMPLE)]
                 data += sum(sample) * len(database.values) // len(sample)
-        return EMPTY + data
+        return EMPTY + clients + data
 
     def set_limit(self, limit: int) -> None:
         """Set ``maxmemory``. From none to some every key is measured once."""

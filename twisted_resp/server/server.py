@@ -19,6 +19,7 @@ from twisted_resp.server.access import Access
 from twisted_resp.server.append_only import AppendOnly
 from twisted_resp.server.channels import Channels
 from twisted_resp.server.client import Client, Execute
+from twisted_resp.server.client_memory import ClientMemory
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
 from twisted_resp.server.interception import Interception
@@ -40,6 +41,7 @@ from twisted_resp.server.watching import WatchList
 __all__ = [
     "BUSY",
     "EFFECTS",
+    "LIMITED_CLIENTS",
     "LIMITED_MEMORY",
     "LOADING",
     "MONITORED",
@@ -66,6 +68,7 @@ REPLICA = 1 << 6  # this server follows another
 LIMITED_MEMORY = 1 << 5  # there is a limit to what the data may take
 WITHOUT_REPLICAS = 1 << 4  # too few of them to write
 TRACKED = 1 << 9  # the client whose command runs tracks what it reads
+LIMITED_CLIENTS = 1 << 10  # there is a limit to what the clients may take
 UNWRITABLE = 1 << 8  # what is written can't be brought to disk
 
 _log = Logger()
@@ -115,6 +118,7 @@ class Server:
         self.peers = Peers(self)
         self.effects = Effects()
         self.memory = MemoryAccount(self)
+        self.client_memory = ClientMemory(self)
         self.statistics = Statistics()
         #: Commands by every spelling that clients use, filled by the dispatcher.
         self.commands: dict[bytes, CommandEntry] = {}
@@ -234,6 +238,7 @@ class Server:
         if client.monitoring:
             self.monitors.remove(client)
         self.tracking.disable(client)
+        self.client_memory.forget(client)
 
     def entries(self) -> Iterator[CommandEntry]:
         """Every command and subcommand once, containers before their contents."""
@@ -255,6 +260,18 @@ class Server:
             self.attention |= LIMITED_MEMORY
         else:
             self.attention &= ~LIMITED_MEMORY
+        self.limit_clients(self.configuration[b"maxmemory-clients"])
+
+    def limit_clients(self, limit: int) -> None:
+        """Set ``maxmemory-clients``: bytes, a negative percentage of ``maxmemory``, or 0 for none."""
+        if limit < 0:
+            limit = self.memory.limit * -limit // 100
+        # Keys are evicted for what clients take, too.
+        self.client_memory.configure(limit, active=self.memory.limit > 0)
+        if limit:
+            self.attention |= LIMITED_CLIENTS
+        else:
+            self.attention &= ~LIMITED_CLIENTS
 
     def refuse_writes(self, error: bytes, of_snapshot: bool = False) -> None:
         """Answer writes with this error from now on; with nothing, do them again.

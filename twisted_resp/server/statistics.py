@@ -144,6 +144,7 @@ class Statistics:
         self.errors: Counter[bytes] = Counter()
         self.error_replies = 0
         self.evicted_scripts = 0
+        self.evicted_clients = 0
         self.forks = 0
         #: Microseconds that the last fork took.
         self.last_fork = 0
