@@ -119,7 +119,8 @@ class TestPools:
         for _ in range(3):
             client.publish("c", "m")
             message = None
-            while message is None:
+            # redis-py 7.0 takes the answer to its own check for a message, of a type of which there is none.
+            while message is None or message["type"] != "message":
                 message = subscriber.get_message(timeout=5)
             assert message["data"] == "m"
         subscriber.close()
@@ -209,7 +210,8 @@ class TestUnixSockets:
 
         port = server.run(listen)
         try:
-            for protocol in (2, 3):
+            # redis-py 7.0 looks for a host in every RESP3 connection.
+            for protocol in (2,) if redis.__version__.startswith("7.0.") else (2, 3):
                 with redis.Redis(unix_socket_path=str(socket_path), protocol=protocol) as client:
                     value = b"x" * 3_000_000
                     assert client.set("k", value)

@@ -37,6 +37,17 @@ def test_the_count_is_kept(engine: Engine) -> None:
     assert engine.call("GETRANGE", "k", 15, 15) == b"\x80"
 
 
+def test_a_failed_merge_changes_nothing(engine: Engine) -> None:
+    engine.call("SET", "a", b"HYLL\x01" + bytes(11))  # a sparse one without registers
+    before = engine.call("OBJECT", "ENCODING", "a"), engine.call("GET", "a")
+    assert engine.error("PFMERGE", "a") == CORRUPTED
+    assert (engine.call("OBJECT", "ENCODING", "a"), engine.call("GET", "a")) == before
+    engine.call("PFADD", "b", "x")
+    before = engine.call("GET", "b")
+    assert engine.error("PFMERGE", "b", "b", "a") == CORRUPTED
+    assert engine.call("GET", "b") == before
+
+
 @pytest.mark.parametrize(
     "value", [b"", b"12", b"HYL", b"XYLL" + bytes(20), b"HYLL\2" + bytes(20), b"HYLL\0" + bytes(20)]
 )

@@ -148,6 +148,7 @@ class TestSave:
             assert other.call("OBJECT", question, "key") == answer
 
     def test_functions_are_kept(self, server: Server, tmp_path: Path) -> None:
+        pytest.importorskip("lupa")
         source = b"#!lua name=kept\nredis.register_function('f', function() return 'hello' end)"
         assert server.call("FUNCTION", "LOAD", source) == b"kept"
         server.call("SAVE")

@@ -22,6 +22,7 @@ from twisted_resp.values.hash import Hash
 from twisted_resp.values.limits import Limits
 from twisted_resp.values.list import List
 from twisted_resp.values.stream import Stream
+from twisted_resp.values.strings import Plain
 
 Contents = Callable[[Any], Any]
 
@@ -100,6 +101,10 @@ class TestStrings:
     def test_forms(self, data: bytes, expected: bytes) -> None:
         assert string(data) == expected
         assert Cursor(expected).string() == data
+
+    @pytest.mark.parametrize("value", [b"1.5", Plain(b"1.5"), bytearray(b"1.5")])
+    def test_every_form_of_a_stored_string(self, value: bytes | bytearray) -> None:
+        assert write_value(value) == (rdb.STRING, b"\x031.5")
 
     def test_compressed(self) -> None:
         data = b"spam and eggs and spam and eggs and spam" * 10

@@ -195,6 +195,7 @@ class TestAMark:
         assert other.call("EXEC").result is None
 
     def test_settings_scripts_and_functions(self, server: Server) -> None:
+        pytest.importorskip("lupa")
         library = "#!lua name={0}\nredis.register_function('{0}', function() return 1 end)"
         server.call("FUNCTION", "LOAD", library.format("old"))
         server.call("SCRIPT", "LOAD", "return 'old'")

@@ -108,6 +108,7 @@ class TestCrumble:
         slices(parts)
         assert contents(held) == contents(make(5000))
 
+    @counted
     def test_all_goes(self) -> None:
         element = Watched()
         seen = weakref.ref(element)

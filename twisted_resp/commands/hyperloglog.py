@@ -89,16 +89,19 @@ def pfmerge(client: Client, destkey: bytes, *sourcekeys: bytes) -> Reply:
     db = client.db
     limit = db.keyspace.limits.hll_sparse_max_bytes
     db.read(destkey)  # it is one of the sources, and counts as such
-    buffer = _edit(client, destkey)
-    merged = hyperloglog.create() if buffer is None else buffer
+    value = db.edit_string(destkey)
+    if value is not None:
+        _check(value)
+    # A copy: where one of them turns out to be corrupt, the destination stays as it is.
+    merged = hyperloglog.create() if value is None else bytearray(value)
     try:
         hyperloglog.merge(merged, _read_all(client, sourcekeys), limit)
     except ValueError:
         raise CommandError(_CORRUPTED) from None
-    if buffer is None:
+    if value is None:
         db.store(destkey, merged, b"pfadd", STRING)
     else:
-        db.grown(destkey, b"pfadd", STRING)
+        db.replace(destkey, merged, b"pfadd", STRING)
     return OK
 
 
