@@ -90,7 +90,7 @@ def test_a_wrong_checksum(snapshot: Path) -> None:
     snapshot.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     status, lines = check(snapshot)
     assert status == 1
-    assert any("wrong checksum" in line for line in lines)
+    assert any("RDB CRC error" in line for line in lines)
 
 
 def test_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def test_without_a_checksum() -> None:
 def test_a_wrong_checksum() -> None:
     data = written((b"a", b"value"))
     damaged = data.replace(b"value", b"Value")
-    with pytest.raises(RdbError, match="wrong checksum"):
+    with pytest.raises(RdbError, match="RDB CRC error"):
         list(FileReader(damaged, Limits()))
     assert len(list(FileReader(damaged, Limits(), checksum=False))) == 1
 

@@ -20,6 +20,7 @@ from twisted_resp.resp import Reply, Verbatim
 from twisted_resp.server.client import Client
 from twisted_resp.server.memory import EMPTY
 from twisted_resp.server.replication import Master
+from twisted_resp.server.saving import Progress
 from twisted_resp.server.server import LOADING as IS_LOADING
 from twisted_resp.server.server import REDIS_VERSION, Server
 from twisted_resp.text.memory_sizes import format_memory_size
@@ -201,13 +202,18 @@ def _persistence(server: Server) -> Iterable[Field]:
         yield "loading_loaded_perc", f"{loading.percentage:.2f}"
         yield "loading_eta_seconds", loading.seconds_left
     yield "async_loading", 0
-    for name in ("current_cow_peak", "current_cow_size", "current_cow_size_age"):
-        yield name, 0
-    yield "current_fork_perc", "0.00"
     saving = server.saving
     under_way = saving.started is not None
-    yield "current_save_keys_processed", saving.processed if under_way else 0
-    yield "current_save_keys_total", saving.total if under_way else 0
+    rewrites = server.append_only.rewrite_started is not None
+    progress = (
+        saving.progress if under_way else server.append_only.progress if rewrites else Progress(server.clock)
+    )
+    yield "current_cow_peak", progress.peak
+    yield "current_cow_size", progress.memory
+    yield "current_cow_size_age", server.now_ms // 1000 - progress.reported if progress.reported else 0
+    yield "current_fork_perc", f"{100 * progress.processed / (progress.total or 1):.2f}"
+    yield "current_save_keys_processed", progress.processed
+    yield "current_save_keys_total", progress.total
     yield "rdb_changes_since_last_save", saving.changes
     yield "rdb_bgsave_in_progress", int(under_way)
     yield "rdb_last_save_time", saving.last_save
@@ -218,7 +224,7 @@ def _persistence(server: Server) -> Iterable[Field]:
         -1 if saving.started is None else server.now_ms // 1000 - saving.started,
     )
     yield "rdb_saves", saving.saves
-    yield "rdb_last_cow_size", 0
+    yield "rdb_last_cow_size", 0 if under_way else saving.progress.memory
     yield "rdb_last_load_keys_expired", saving.expired
     yield "rdb_last_load_keys_loaded", saving.loaded
     yield from _append_only(server)
@@ -236,7 +242,8 @@ def _append_only(server: Server) -> Iterable[Field]:
     yield "aof_rewrites", file.rewrites
     yield "aof_rewrites_consecutive_failures", file.failures
     yield "aof_last_write_status", "ok" if file.write_ok else "err"
-    for name in ("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"):
+    yield "aof_last_cow_size", 0 if started is not None else file.progress.memory
+    for name in ("module_fork_in_progress", "module_fork_last_cow_size"):
         yield name, 0
     if file.enabled:
         yield "aof_current_size", file.size

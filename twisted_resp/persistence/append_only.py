@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter
@@ -27,9 +26,10 @@ from twisted.logger import Logger
 from twisted_resp.persistence.append_only_loading import AppendOnlyError, load_parts
 from twisted_resp.persistence.child import Child, can_fork
 from twisted_resp.persistence.copying import BackgroundCopy, can_copy
+from twisted_resp.persistence.files import DataFile, to_disk
 from twisted_resp.persistence.loading import load_now
 from twisted_resp.persistence.manifest import Manifest
-from twisted_resp.persistence.sinks import CommandSink, RdbSink, Sink, write_all
+from twisted_resp.persistence.sinks import CommandSink, RdbSink, Sink, slowed, write_all
 from twisted_resp.server.append_only import AppendOnly
 from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.loading import Steps
@@ -48,18 +48,11 @@ _PATIENCE: Final = 3
 _LONGEST_WAIT: Final = 3600
 
 
-def _to_disk(descriptor: int) -> None:
-    """Bring to disk what was written to a file; fdatasync is not everywhere."""
-    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
-
-
 class AppendOnlyFile(AppendOnly):
     """What :class:`~twisted_resp.server.append_only.AppendOnly` knows, and how it is done."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        #: The number of keys that the child has written.
-        self.processed = 0
         self._manifest: Manifest | None = None
         self._descriptor = -1
         self._position = 0  # the size of the file that is written to
@@ -230,7 +223,7 @@ class AppendOnlyFile(AppendOnly):
             self._unsynced = True
             if always and not self._spares_disk():
                 start = perf_counter()
-                _to_disk(self._descriptor)
+                to_disk(self._descriptor)
                 server.latency.note_since(b"aof-fsync-always", start)
                 self._unsynced = False
                 self._reached_disk(server.replication.offset)
@@ -309,7 +302,7 @@ class AppendOnlyFile(AppendOnly):
 
     def _sync_file(self, descriptor: int, offset: int) -> None:
         try:
-            _to_disk(descriptor)
+            to_disk(descriptor)
             self._durable = max(self._durable, offset)
         except OSError as error:
             self._sync_error = error
@@ -377,7 +370,18 @@ class AppendOnlyFile(AppendOnly):
         return True
 
     def _must_wait(self) -> bool:
-        return self.failures >= _PATIENCE and self._server.clock.seconds() < self._wait_until
+        """Whether so many rewrites have failed in a row that the next one is to wait."""
+        if self.failures < _PATIENCE:
+            return False
+        now = self._server.clock.seconds()
+        if not self._wait_until:
+            wait = min(_LONGEST_WAIT, 60 << (self.failures - _PATIENCE))
+            self._wait_until = now + wait
+            _log.warn(
+                "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes",
+                minutes=wait // 60,
+            )
+        return now < self._wait_until
 
     # -- rewriting
 
@@ -410,14 +414,14 @@ class AppendOnlyFile(AppendOnly):
             self._begin_increment()
             self._as_rdb = server.configuration[b"aof-use-rdb-preamble"]
             self.rewrite_started = int(server.clock.seconds())
-            self.processed = 0
+            self.progress.begin(sum(map(len, server.keyspace.databases)))
             if can_fork(server):
                 self._child = Child(self, server)
                 _log.info("Background append only file rewriting started by pid {pid}", pid=self._child.pid)
                 return
             if can_copy(server):
                 path = self._temporary_base(os.getpid())
-                self._child = BackgroundCopy(server, path, self._sink, self.child_ended, self._note_progress)
+                self._child = BackgroundCopy(server, path, self._sink, self.child_ended, self.progress.report)
                 return
             self._write_base()
         except (OSError, ValueError) as error:
@@ -442,10 +446,7 @@ class AppendOnlyFile(AppendOnly):
             raise OSError("the file can't be written")
         if self._without_base:
             # What is in there is also in the base.
-            self.join()
-            os.ftruncate(self._descriptor, 0)
-            self._position = 0
-            self._selected = -1
+            self._empty_increment()
             return
         changed = manifest.copy()
         changed.add_increment(part)
@@ -453,19 +454,24 @@ class AppendOnlyFile(AppendOnly):
         changed.save()
         self._manifest = changed
 
+    def _empty_increment(self) -> None:
+        self.join()
+        os.ftruncate(self._descriptor, 0)
+        self._position = 0
+        self._selected = -1
+
     def _sink(self, write: Callable[[bytes], Any]) -> Sink:
         return RdbSink(self._server, write) if self._as_rdb else CommandSink(self._server, write)
 
-    def _note_progress(self, written: int) -> None:
-        self.processed = written
-
-    def _write_base(self, progress: Callable[[int], None] | None = None) -> None:
+    def _write_base(self, progress: Callable[[int], None] | None = None, slowly: bool = False) -> None:
+        configuration = self._server.configuration
         path = self._temporary_base(os.getpid())
         try:
-            with open(path, "wb") as file:
-                write_all(self._server.keyspace.databases, self._sink(file.write), progress)
-                file.flush()
-                os.fsync(file.fileno())
+            with DataFile(path, configuration[b"aof-rewrite-incremental-fsync"]) as file:
+                sink = self._sink(file.write)
+                if slowly:
+                    sink = slowed(sink, configuration[b"rdb-key-save-delay"], progress)
+                write_all(self._server.keyspace.databases, sink, progress)
         except OSError:
             with suppress(OSError):
                 os.unlink(path)
@@ -473,10 +479,7 @@ class AppendOnlyFile(AppendOnly):
 
     def write_as_child(self, report: Callable[[int], None]) -> None:
         """For the child: write the base."""
-        delay = max(0, self._server.configuration[b"rdb-key-save-delay"]) / 1_000_000
-        if delay:  # for tests, which want a child that takes its time
-            time.sleep(delay * min(1024, sum(map(len, self._server.keyspace.databases))))
-        self._write_base(report)
+        self._write_base(report, slowly=True)
 
     def child_ended(self, done: bool, killed: bool) -> None:
         """The child has written all and is ``done``, or failed; or we have ``killed`` it."""
@@ -521,8 +524,7 @@ class AppendOnlyFile(AppendOnly):
         self._tell_durable()
         self._server.end_batch()
         self._rewritten(True)
-        with suppress(OSError):
-            manifest.delete_history()
+        self.delete_history()
         self._measure()
         self.base_size = self.size
 
@@ -535,10 +537,18 @@ class AppendOnlyFile(AppendOnly):
             self.failures = 0
             return
         self.failures += 1
-        if self.failures >= _PATIENCE:
-            self._wait_until = now + min(_LONGEST_WAIT, 60 << (self.failures - _PATIENCE))
-        # Without a base there is nothing.
-        self.rewrite_scheduled = self.rewrite_scheduled or (self.enabled and self._without_base)
+        self._wait_until = 0.0
+        if self.enabled and self._without_base:
+            # Without a base the increment is worth nothing: the next rewrite begins with what is there by then.
+            _log.info("Removing the temp incr aof file after the rewrite has failed")
+            self._empty_increment()
+            self.rewrite_scheduled = True
+
+    def delete_history(self) -> None:
+        """See :meth:`AppendOnly.delete_history`."""
+        if self._manifest is not None and not self._server.configuration[b"aof-disable-auto-gc"]:
+            with suppress(OSError):
+                self._manifest.delete_history()
 
     def _measure(self) -> None:
         self.size = 0
@@ -582,7 +592,7 @@ class AppendOnlyFile(AppendOnly):
             self._open(manifest.path_of(part), os.O_TRUNC)
             manifest.add_increment(part)
             manifest.save()
-        manifest.delete_history()
+        self.delete_history()
         self._measure()
         self.base_size = 0 if manifest.base is None else os.path.getsize(manifest.path_of(manifest.base))
         self._listen()

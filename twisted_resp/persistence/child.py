@@ -18,16 +18,24 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from twisted_resp.server.saving import Progress
 
 if TYPE_CHECKING:
     from twisted_resp.server.server import Server
 
 __all__ = ["Child", "Work", "can_fork"]
 
-_REPORT: Final = struct.Struct("<q")
+_log = Logger()
+
+# How many keys were written, and how many bytes of memory the child has of its own.
+_REPORT: Final = struct.Struct("<qq")
 _DONE: Final = -1
+# How often to look at the memory (seconds), which takes a millisecond.
+_LOOK_AT_MEMORY: Final = 1.0
 # How many to close where there is no telling which there are.
 _MOST_DESCRIPTORS: Final = 65536
 
@@ -35,10 +43,10 @@ _MOST_DESCRIPTORS: Final = 65536
 class Work(Protocol):
     """What a child does, and who hears of it.
 
-    :ivar processed: how many keys were written so far.
+    :ivar progress: how far it is.
     """
 
-    processed: int
+    progress: Progress
 
     def write_as_child(self, report: Callable[[int], None]) -> None:
         """For the child: do it, and tell how many keys were written."""
@@ -56,6 +64,18 @@ def can_fork(server: Server) -> bool:
         and threading.active_count() == 1
         and IReactorFDSet.providedBy(server.clock)
     )
+
+
+def _private_memory() -> int:
+    """The bytes of memory that this process does not share with its parent; 0 where there is no telling."""
+    try:
+        with open("/proc/self/smaps_rollup", "rb") as file:
+            for line in file:
+                if line.startswith(b"Private_Dirty:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return 0
 
 
 def _close_all_but(kept: int) -> None:
@@ -113,14 +133,25 @@ class Child:
             # Collecting would touch, and so copy, every object.
             gc.disable()
 
+            memory = 0
+            looked = 0.0
+
             def report(number: int) -> None:
+                nonlocal memory, looked
+                now = perf_counter()
+                if now - looked >= _LOOK_AT_MEMORY:
+                    memory, looked = _private_memory(), now
                 with suppress(BlockingIOError):
-                    os.write(writing, _REPORT.pack(number))
+                    os.write(writing, _REPORT.pack(number, memory))
 
             self._work.write_as_child(report)
             os.set_blocking(writing, True)
-            os.write(writing, _REPORT.pack(_DONE))
+            os.write(writing, _REPORT.pack(_DONE, _private_memory()))
             status = 0
+        except OSError as error:
+            # What the log is written to may be closed.
+            with suppress(Exception):
+                _log.error("Write error saving DB on disk: {reason}", reason=error.strerror or str(error))
         finally:
             os._exit(status)
 
@@ -162,11 +193,11 @@ class Child:
         data = os.read(self._reading, 65536)
         self._received += data
         whole = len(self._received) // _REPORT.size * _REPORT.size
-        for (number,) in _REPORT.iter_unpack(self._received[:whole]):
+        for number, memory in _REPORT.iter_unpack(self._received[:whole]):
             if number == _DONE:
                 self._done = True
-            else:
-                self._work.processed = number
+                number = self._work.progress.total
+            self._work.progress.report(number, memory)
         self._received = self._received[whole:]
         return bool(data)
 
@@ -182,5 +213,7 @@ class Child:
     def _ended(self) -> None:
         os.close(self._reading)
         with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            _, status = os.waitpid(self.pid, 0)
+            if os.WIFSIGNALED(status) and not self._killed:
+                _log.warn("The child was terminated by signal {signal}", signal=os.WTERMSIG(status))
         self._work.child_ended(self._done, self._killed)

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from twisted_resp.persistence.snapshots import sync_directory
+from twisted_resp.persistence.files import sync_directory
 from twisted_resp.text.command_line import quote, split_arguments
 
 __all__ = ["Manifest", "ManifestError", "Part"]
@@ -184,10 +184,12 @@ class Manifest:
     def replace_base(self, part: Part, since: int) -> None:
         """Let a base take the place of the one that is there, and of the increments before the number ``since``."""
         if self.base is not None:
-            self.history.append(self.base)
+            self.history.insert(0, self.base)
         self.base = part
         self._last_base = part.number
-        self.history += [old for old in self.increments if old.number < since]
+        for old in self.increments:
+            if old.number < since:
+                self.history.insert(0, old)
         self.increments = [new for new in self.increments if new.number >= since]
 
     def use_as_base(self, name: bytes) -> None:

@@ -6,6 +6,7 @@ Both are written by walking the databases (:func:`write_all`), or by a copy that
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
@@ -18,7 +19,7 @@ from twisted_resp.rdb.writer import needed_version
 from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.server import REDIS_VERSION, Server
 
-__all__ = ["CommandSink", "RdbSink", "Sink", "write_all"]
+__all__ = ["CommandSink", "RdbSink", "Sink", "slowed", "write_all"]
 
 # Bytes of commands to collect before they are handed on.
 _CHUNK: Final = 1 << 18
@@ -136,6 +137,28 @@ class CommandSink:
         """See :meth:`Sink.finish`."""
         self._write(b"".join(self._parts))
         self._parts.clear()
+
+
+class _Slowed:
+    def __init__(self, sink: Sink, seconds: float, progress: Progress | None) -> None:
+        self._sink = sink
+        self._seconds = seconds
+        self._progress = progress
+        self._written = 0
+        self.database = sink.database
+        self.finish = sink.finish
+
+    def key(self, database: Database, key: bytes, value: Any) -> None:
+        self._sink.key(database, key, value)
+        self._written += 1
+        if self._progress is not None:
+            self._progress(self._written)
+        time.sleep(self._seconds)
+
+
+def slowed(sink: Sink, microseconds: int, progress: Progress | None) -> Sink:
+    """A sink that takes its time for each key, for tests that want a child which does; itself where that is none."""
+    return _Slowed(sink, microseconds / 1_000_000, progress) if microseconds > 0 else sink
 
 
 def write_all(databases: Iterable[Database], sink: Sink, progress: Progress | None = None) -> None:

@@ -22,16 +22,17 @@ from twisted.logger import Logger
 
 from twisted_resp.errors import CANNOT_SAVE
 from twisted_resp.persistence.child import Child, can_fork
-from twisted_resp.persistence.contents import load_steps, write_contents
+from twisted_resp.persistence.contents import load_steps
 from twisted_resp.persistence.copying import BackgroundCopy, can_copy
+from twisted_resp.persistence.files import DataFile, sync_directory
 from twisted_resp.persistence.loading import load_now
-from twisted_resp.persistence.sinks import RdbSink
+from twisted_resp.persistence.sinks import RdbSink, Sink, slowed, write_all
 from twisted_resp.rdb.format import RdbError
 from twisted_resp.server.loading import Steps
 from twisted_resp.server.saving import Saving
 from twisted_resp.server.server import Server
 
-__all__ = ["Snapshots", "sync_directory"]
+__all__ = ["Snapshots"]
 
 _log = Logger()
 # After a failed attempt at a save point, how long (s) until the next one.
@@ -90,16 +91,20 @@ class Snapshots(Saving):
         refused = not self.last_ok and self.points and server.configuration[b"stop-writes-on-bgsave-error"]
         server.refuse_writes(CANNOT_SAVE if refused else b"", of_snapshot=True)
 
-    def _write(self, version: int = 0, progress: Callable[[int], None] | None = None) -> None:
+    def _write(
+        self, version: int = 0, progress: Callable[[int], None] | None = None, slowly: bool = False
+    ) -> None:
         if not self._server.dbfilename:
             raise OSError("there is no dbfilename")
         temporary = self._temporary(os.getpid())
+        configuration = self._server.configuration
         try:
-            with open(temporary, "wb") as file:
+            with DataFile(temporary, configuration[b"rdb-save-incremental-fsync"]) as file:
                 # What DEBUG RELOAD reads back at once is not worth compressing.
-                write_contents(self._server, file.write, version, progress, False if version else None)
-                file.flush()
-                os.fsync(file.fileno())
+                sink: Sink = RdbSink(self._server, file.write, version, False if version else None)
+                if slowly:
+                    sink = slowed(sink, configuration[b"rdb-key-save-delay"], progress)
+                write_all(self._server.keyspace.databases, sink, progress)
             self._install(temporary)
         except OSError:
             with suppress(OSError):
@@ -132,8 +137,7 @@ class Snapshots(Saving):
         self.saves += 1
         keyspace = self._server.keyspace
         self._dirty_at_start = keyspace.dirty
-        self.total = sum(map(len, keyspace.databases))
-        self.processed = 0
+        self.progress.begin(sum(map(len, keyspace.databases)))
         try:
             self._child = Child(self, self._server) if forks else self._copy_in_background()
         except OSError as error:
@@ -146,10 +150,7 @@ class Snapshots(Saving):
     def _copy_in_background(self) -> BackgroundCopy:
         server = self._server
         path = self._temporary(os.getpid())
-        return BackgroundCopy(server, path, partial(RdbSink, server), self._copy_ended, self._note_progress)
-
-    def _note_progress(self, written: int) -> None:
-        self.processed = written
+        return BackgroundCopy(server, path, partial(RdbSink, server), self._copy_ended, self.progress.report)
 
     def _copy_ended(self, done: bool, killed: bool) -> None:
         if done:
@@ -162,18 +163,7 @@ class Snapshots(Saving):
 
     def write_as_child(self, report: Callable[[int], None]) -> None:
         """For the child: write the snapshot, and tell how many keys were written."""
-        delay = max(0, self._server.configuration[b"rdb-key-save-delay"]) / 1_000_000
-        if not delay:
-            self._write(progress=report)
-            return
-
-        def slowly(written: int) -> None:
-            report(written)
-            time.sleep(delay * 1024)
-
-        # The delay is for tests, which want a child that takes its time: also where there are few keys.
-        time.sleep(delay * min(self.total, 1024))
-        self._write(progress=slowly)
+        self._write(progress=report, slowly=True)
 
     def child_ended(self, done: bool, killed: bool) -> None:
         """The child has written all and is ``done``, or failed; or we have ``killed`` it."""
@@ -288,12 +278,3 @@ class Snapshots(Saving):
             self._timer.cancel()
             self._timer = None
         self.stop_child()
-
-
-def sync_directory(directory: bytes) -> None:
-    """Bring to disk that a file in it was replaced."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

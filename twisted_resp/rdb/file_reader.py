@@ -205,7 +205,7 @@ class FileReader:
             for start in range(0, end, _CHUNK):
                 crc = crc64(cursor.data[start : min(end, start + _CHUNK)], crc)
             if crc != expected:
-                raise RdbError(f"wrong checksum: {crc:016x} where {expected:016x} was expected")
+                raise RdbError(f"RDB CRC error: {crc:016x} where {expected:016x} was expected")
 
 
 _NAME_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

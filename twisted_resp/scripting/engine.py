@@ -31,7 +31,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.server.eviction import make_room
 from twisted_resp.server.monitoring import SCRIPT
 from twisted_resp.server.scripting import RunningScript
-from twisted_resp.server.server import LIMITED_MEMORY, REDIS_VERSION, WITHOUT_REPLICAS, Server
+from twisted_resp.server.server import LIMITED_MEMORY, REDIS_VERSION, UNWRITABLE, WITHOUT_REPLICAS, Server
 from twisted_resp.server.statistics import CommandEntry
 
 __all__ = ["Engine"]
@@ -130,6 +130,8 @@ class Engine:
                     raise CommandError(b"READONLY Can not run script with write flag on readonly replica")
                 if read_only:
                     raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
+                if server.attention & UNWRITABLE and replication.master is None:
+                    raise CommandError(server.disk_error)
                 if server.attention & WITHOUT_REPLICAS and replication.refuses_to_write():
                     raise CommandError(errors.NO_REPLICAS)
                 if no_room and not flags & script_flags.ALLOW_OOM:
@@ -309,6 +311,8 @@ class Engine:
             and server.configuration[b"replica-read-only"]
         ):
             return errors.READ_ONLY_REPLICA
+        if server.attention & UNWRITABLE and replication.master is None:
+            return server.disk_error
         if server.attention & WITHOUT_REPLICAS and replication.refuses_to_write():
             return errors.NO_REPLICAS
         return None

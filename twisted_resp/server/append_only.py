@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twisted_resp.server.loading import Steps
+from twisted_resp.server.saving import Progress
 
 if TYPE_CHECKING:
     from twisted_resp.server.server import Server
@@ -22,6 +23,7 @@ class AppendOnly:
     :ivar enabled: whether changes are written (INFO's aof_enabled).
     :ivar rewrite_started: Unix time (s) since which a rewrite is under way, None if none is.
     :ivar rewrite_scheduled: whether one is to begin as soon as it can.
+    :ivar progress: how far that is.
     :ivar rewrite_ok: whether the last one succeeded; ``rewrite_seconds`` is how long it took, -1 for none yet.
     :ivar rewrites: how many were begun, and how many failed one after the other (``failures``).
     :ivar write_ok: whether the last write to the file succeeded.
@@ -35,6 +37,7 @@ class AppendOnly:
         self.enabled = False
         self.rewrite_started: int | None = None
         self.rewrite_scheduled = False
+        self.progress = Progress(server.clock)
         self.rewrite_ok = True
         self.rewrite_seconds = -1
         self.rewrites = 0
@@ -64,6 +67,9 @@ class AppendOnly:
 
     def data_replaced(self) -> None:
         """All data are others now, though nobody was told of changes: begin anew with them."""
+
+    def delete_history(self) -> None:
+        """Delete the files that are not needed any more, unless ``aof-disable-auto-gc`` keeps them."""
 
     def join(self) -> None:
         """Wait for what another thread does: a process with threads can't fork."""

@@ -412,6 +412,10 @@ def _save_points(server: Server, value: tuple[tuple[int, int], ...]) -> None:
     server.saving.set_points(value)
 
 
+def _history(server: Server, value: object) -> None:
+    server.append_only.delete_history()
+
+
 def _append_only(server: Server, value: bool) -> None:
     if value:
         server.append_only.enable()
@@ -430,6 +434,7 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"tls-port": _listen_on(b"tls-port", "Unable to listen on this port. Check server logs."),
     b"bind": _listen_on(b"bind", "Failed to bind to specified addresses."),
     b"appendonly": _append_only,
+    b"aof-disable-auto-gc": _history,
     b"activedefrag": _cannot_defragment,
     b"maxmemory-clients": _client_limit,
     b"tracking-table-max-keys": _tracking_limit,

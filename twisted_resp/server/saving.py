@@ -8,12 +8,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted.internet.interfaces import IReactorTime
+
 from twisted_resp.server.loading import Steps
 
 if TYPE_CHECKING:
     from twisted_resp.server.server import Server
 
 __all__ = ["Saving"]
+
+
+class Progress:
+    """How far a child is that writes the data, and what it costs.
+
+    :ivar processed: how many keys it has written, of ``total``.
+    :ivar memory: the bytes of memory that are not shared any more, as last reported; ``peak`` is the most.
+    :ivar reported: Unix time (s) of that report, 0 for none.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self.begin(0)
+
+    def begin(self, total: int) -> None:
+        """There are so many keys to write."""
+        self.total = total
+        self.processed = self.memory = self.peak = self.reported = 0
+
+    def report(self, processed: int, memory: int = 0) -> None:
+        """So many keys were written by now."""
+        self.processed = processed
+        self.memory = memory
+        self.peak = max(self.peak, memory)
+        self.reported = int(self._clock.seconds())
 
 
 class Saving:
@@ -23,7 +50,7 @@ class Saving:
         as saved.
     :ivar last_ok: whether the last BGSAVE succeeded; ``last_seconds`` is how long it took, -1 for none yet.
     :ivar started: Unix time (s) since which a BGSAVE is under way, None if none is.
-    :ivar processed: how many keys it has written, of ``total``.
+    :ivar progress: how far that is.
     :ivar saves: how many snapshots were begun.
     :ivar loaded: how many keys the last loading brought, ``expired`` how many were left out as expired,
         ``empty`` as collections with nothing in them.
@@ -39,8 +66,7 @@ class Saving:
         self.last_ok = True
         self.last_seconds = -1
         self.started: int | None = None
-        self.processed = 0
-        self.total = 0
+        self.progress = Progress(server.clock)
         self.saves = 0
         self.loaded = 0
         self.expired = 0
