@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Callable, Union
+
+from twisted_resp.acl.catalogue import CATEGORIES
 from twisted_resp.commands.documentation import acl_categories, keys_of
-from twisted_resp.commands.table import Command
 from twisted_resp.server.client import Client
 from twisted_resp.server.server import Server
 from twisted_resp.server.statistics import CommandEntry
+from twisted_resp.text.glob import compile_glob
 
-__all__ = ["Call", "categories_of", "entry_of"]
+__all__ = ["Call", "Commands", "Pattern", "entry_of", "matcher"]
 
 
 class Call:
@@ -59,7 +63,66 @@ def entry_of(server: Server, args: list[bytes]) -> CommandEntry | None:
     return entry
 
 
-def categories_of(entry: CommandEntry) -> tuple[str, ...]:
-    """The ACL categories of a command, without the ``@``."""
-    command: Command = entry.command
-    return acl_categories(command)
+class Commands:
+    """Some commands, by name.
+
+    :param names: names (``GET``, ``CONFIG SET``, ``config|set``), globs (``H*``), a container (``CONFIG``) for all its
+        subcommands, or categories (``@write``). None at all means every command.
+    :raises ValueError: there is no such category.
+    """
+
+    def __init__(self, names: Iterable[str | bytes] = ()) -> None:
+        self._names = tuple(map(_name, names))
+        self._globs = [compile_glob(name) for name in self._names if name[:1] != b"@"]
+        self._categories = {name[1:].decode() for name in self._names if name[:1] == b"@"}
+        for category in self._categories.difference(CATEGORIES):
+            raise ValueError(f"there is no category @{category}")
+        self._known: dict[bytes, bool] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def __str__(self) -> str:
+        """The names as they are typed, ``any command`` for all."""
+        text = b", ".join(self._names).replace(b"|", b" ").upper().decode("utf-8", "replace")
+        return text or "any command"
+
+    def include(self, name: bytes, entry: CommandEntry | None) -> bool:
+        """Whether a command is one of them.
+
+        :param name: ``get``, ``config|set``; of an unknown command what was sent, in lower case.
+        """
+        if not self._names:
+            return True
+        known = self._known.get(name)
+        if known is None:
+            container = name.partition(b"|")[0]
+            known = any(matches(name) or matches(container) for matches in self._globs) or (
+                entry is not None and not self._categories.isdisjoint(acl_categories(entry.command))
+            )
+            if len(self._known) < 1000:  # what clients make up as commands is no reason to grow
+                self._known[name] = known
+        return known
+
+
+#: A glob as in Redis (``*``, ``?``, ``[abc]``), or several of which one has to match.
+Pattern = Union[str, bytes, "Iterable[str | bytes]"]
+
+
+def matcher(pattern: Pattern | None) -> Callable[[bytes], bool] | None:
+    """What says whether a text matches one of the globs; None for no pattern."""
+    if pattern is None:
+        return None
+    globs = [pattern] if isinstance(pattern, (str, bytes)) else list(pattern)
+    texts = [glob.encode() if isinstance(glob, str) else glob for glob in globs]
+    if b"*" in texts:  # which a glob of Redis' does not let match the empty text
+        return lambda text: True
+    if len(texts) == 1:
+        return compile_glob(texts[0])
+    matchers = [compile_glob(text) for text in texts]
+    return lambda text: any(matches(text) for matches in matchers)
+
+
+def _name(name: str | bytes) -> bytes:
+    text = name.encode() if isinstance(name, str) else name
+    return b"|".join(text.lower().split())

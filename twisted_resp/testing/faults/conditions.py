@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
-from typing import TYPE_CHECKING, Callable, TypedDict, Union
+from typing import TYPE_CHECKING, Callable, TypedDict
 
-from twisted_resp.acl.catalogue import CATEGORIES
 from twisted_resp.server.client import Client
-from twisted_resp.testing.calls import Call, categories_of
-from twisted_resp.text.glob import compile_glob
+from twisted_resp.testing.calls import Call, Commands, Pattern, matcher
 
 if TYPE_CHECKING:
-    from twisted_resp.server.statistics import CommandEntry
+    pass
 
-__all__ = ["Conditions", "Frequency", "Pattern", "Selection", "matcher"]
-
-#: A glob as in Redis (``*``, ``?``, ``[abc]``), or several of which one has to match.
-Pattern = Union[str, bytes, "Iterable[str | bytes]"]
+__all__ = ["Conditions", "Frequency", "Selection"]
 
 
 class Conditions(TypedDict, total=False):
@@ -88,8 +83,7 @@ class Frequency:
 class Selection:
     """Which commands, of which clients.
 
-    :param commands: names (``GET``, ``CONFIG SET``, ``config|set``), globs (``H*``), a container (``CONFIG``) for all
-        its subcommands, or categories (``@write``). None of them means every command.
+    :param commands: see :class:`~twisted_resp.testing.calls.Commands`; the other conditions are :class:`Conditions`.
     """
 
     def __init__(
@@ -103,12 +97,7 @@ class Selection:
         database: int | None = None,
         where: Callable[[Call], bool] | None = None,
     ) -> None:
-        self.commands = tuple(map(_command_name, commands))
-        self._globs = [compile_glob(name) for name in self.commands if name[:1] != b"@"]
-        self._categories = {name[1:].decode() for name in self.commands if name[:1] == b"@"}
-        for category in self._categories.difference(CATEGORIES):
-            raise ValueError(f"there is no category @{category}")
-        self._known: dict[bytes, bool] = {}
+        self.commands = Commands(commands)
         self._key_matches = matcher(keys)
         self._id = client if isinstance(client, int) else None
         self._name_matches = None if isinstance(client, int) else matcher(client)
@@ -121,7 +110,7 @@ class Selection:
     def includes(self, call: Call) -> bool:
         """Whether this call is meant."""
         return (
-            (not self.commands or self._names(call.name, call.entry))
+            self.commands.include(call.name, call.entry)
             and self.includes_client(call.client)
             and (self._key_matches is None or any(map(self._key_matches, call.keys)))
             and (self._where is None or self._where(call))
@@ -137,33 +126,3 @@ class Selection:
             and (self._library_matches is None or self._library_matches(client.lib_name))
             and (self._database is None or client.db.index == self._database)
         )
-
-    def _names(self, name: bytes, entry: CommandEntry | None) -> bool:
-        known = self._known.get(name)
-        if known is None:
-            container = name.partition(b"|")[0]
-            known = any(matches(name) or matches(container) for matches in self._globs) or (
-                entry is not None and not self._categories.isdisjoint(categories_of(entry))
-            )
-            if len(self._known) < 1000:  # what clients make up as commands is no reason to grow
-                self._known[name] = known
-        return known
-
-
-def matcher(pattern: Pattern | None) -> Callable[[bytes], bool] | None:
-    """What says whether a text matches one of the globs; None for no pattern."""
-    if pattern is None:
-        return None
-    globs = [pattern] if isinstance(pattern, (str, bytes)) else list(pattern)
-    texts = [glob.encode() if isinstance(glob, str) else glob for glob in globs]
-    if b"*" in texts:  # which a glob of Redis' does not let match the empty text
-        return lambda text: True
-    if len(texts) == 1:
-        return compile_glob(texts[0])
-    matchers = [compile_glob(text) for text in texts]
-    return lambda text: any(matches(text) for matches in matchers)
-
-
-def _command_name(name: str | bytes) -> bytes:
-    text = name.encode() if isinstance(name, str) else name
-    return b"|".join(text.lower().split())

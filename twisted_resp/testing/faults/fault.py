@@ -111,8 +111,7 @@ class CommandFault(Fault):
 
     def describe(self) -> str:
         """See :meth:`Fault.describe`."""
-        commands = b", ".join(self.selection.commands).replace(b"|", b" ").upper().decode("utf-8", "replace")
-        return f"{self.name} of {commands or 'any command'}"
+        return f"{self.name} of {self.selection.commands}"
 
     def strikes(self, call: Call) -> bool:
         """Whether it acts on this call; counts it."""

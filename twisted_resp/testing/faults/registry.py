@@ -13,7 +13,7 @@ from twisted_resp.errors import CommandError
 from twisted_resp.protocol import RespFactory
 from twisted_resp.resp import Reply
 from twisted_resp.server.client import Client
-from twisted_resp.testing.calls import Call
+from twisted_resp.testing.calls import Call, Pattern, matcher
 from twisted_resp.testing.faults.commands import (
     Cut,
     Delay,
@@ -23,7 +23,7 @@ from twisted_resp.testing.faults.commands import (
     Hang,
     SlowAccept,
 )
-from twisted_resp.testing.faults.conditions import Conditions, Frequency, Pattern, Selection, matcher
+from twisted_resp.testing.faults.conditions import Conditions, Frequency, Selection
 from twisted_resp.testing.faults.connections import Down, FailedDisk, LostMessages, Refusal
 from twisted_resp.testing.faults.fault import CommandFault, Fault
 from twisted_resp.testing.faults.hooks import ConnectionHook, MessageHook
