@@ -21,7 +21,7 @@ class Call:
     :ivar client: who sent it. Of a command inside a script, who called the script.
     :ivar args: all its words.
     :ivar entry: the command; None for one that does not exist.
-    :ivar name: ``get``, ``client|list``; of an unknown command its first word, in lower case.
+    :ivar name: ``get``, ``client|list``; of an unknown command what was sent for it, in lower case.
     """
 
     __slots__ = ("_keys", "args", "client", "entry", "name")
@@ -30,7 +30,7 @@ class Call:
         self.client = client
         self.args = args
         self.entry = entry_of(client.server, args) if entry is None else entry
-        self.name: bytes = args[0].lower() if self.entry is None else self.entry.full_name
+        self.name: bytes = _unknown_name(client.server, args) if self.entry is None else self.entry.full_name
         self._keys: list[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -61,6 +61,14 @@ def entry_of(server: Server, args: list[bytes]) -> CommandEntry | None:
     if entry is not None and entry.subcommands is not None and len(args) > 1:
         return entry.subcommands.get(args[1]) or entry.subcommands.get(args[1].lower())
     return entry
+
+
+def _unknown_name(server: Server, args: list[bytes]) -> bytes:
+    name = args[0].lower()
+    container = server.commands.get(name)
+    if container is not None and container.subcommands is not None and len(args) > 1:
+        return b"%b|%b" % (name, args[1].lower())
+    return name
 
 
 class Commands:

@@ -18,6 +18,7 @@ from twisted_resp.seeds import export, plain_data, seed
 from twisted_resp.seeds.files import Seed, as_text
 from twisted_resp.testing.clock import ControlledClock
 from twisted_resp.testing.faults import Faults
+from twisted_resp.testing.journal import Journal
 from twisted_resp.testing.keys import Keys
 from twisted_resp.testing.states import State, tidy
 from twisted_resp.testing.undo import Layer, UndoLog
@@ -39,10 +40,11 @@ class ControlledFactory(RespFactory):
     """A server whose clock and contents a test commands.
 
     :param reactor: what serves the connections; by default the process's own.
+    :param journal: whether to take down what connections ask and are answered, in :attr:`journal`.
     :param settings: what :class:`~twisted_resp.RespFactory` takes, but for the clock.
     """
 
-    def __init__(self, reactor: Any = None, **settings: Any) -> None:
+    def __init__(self, reactor: Any = None, journal: bool = True, **settings: Any) -> None:
         if reactor is None:
             from twisted.internet import reactor  # not at import: that would install it
         self.clock = ControlledClock(reactor)
@@ -56,6 +58,10 @@ class ControlledFactory(RespFactory):
         self.clock.turned = self.server.keyspace.clock_turned
         #: What goes wrong.
         self.faults = Faults(self)
+        #: What connections asked, and were answered.
+        self.journal = Journal(self.server)
+        if journal:
+            self.journal.start()
 
     # -- the way back
 
@@ -92,12 +98,15 @@ class ControlledFactory(RespFactory):
             self._undo_log.release(mark.layer)
 
     def reset(self, mark: Mark) -> None:
-        """Between two tests: :meth:`rollback`, real time, no faults, and no trace of what was left unfinished.
+        """Between two tests: :meth:`rollback`, real time, no trace of what was left unfinished.
+
+        Faults end, and the journal is empty.
 
         See :func:`twisted_resp.testing.states.tidy`.
         """
         self._check(mark)
         self.faults.clear()
+        self.journal.clear()
         self.clock.reset()
         tidy(self.server, self._entries, self._random_seed)
         own = self._own_client

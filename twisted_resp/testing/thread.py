@@ -21,6 +21,7 @@ from twisted_resp.in_process import as_argument
 from twisted_resp.testing.control import ClockControl
 from twisted_resp.testing.factory import ControlledFactory, Mark
 from twisted_resp.testing.faults import Faults
+from twisted_resp.testing.journal import Journal
 from twisted_resp.testing.keys import Keys
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class ServerThread:
         self._reactor: Any = None
         self._listening: Any = None  # the port
         self._port = 0
+        self._journal: Journal | None = None
         self._factory: ControlledFactory | None = None
         self._outcomes: set[Future[Any]] = set()  # of calls that are under way
 
@@ -283,6 +285,16 @@ class ServerThread:
         """What goes wrong: ``faults.error("GET", reply="LOADING")``, ``faults.drop("SET")``, ``faults.down()``..."""
         return self.factory.faults
 
+    @property
+    def journal(self) -> Journal:
+        """What connections asked, and were answered; also after the server has stopped.
+
+        :raises RuntimeError: it has never run.
+        """
+        if self._journal is None:
+            raise RuntimeError("the server is not running")
+        return self._journal
+
     # -- in the other thread
 
     def _main(self, ready: Future[None]) -> None:
@@ -292,7 +304,8 @@ class ServerThread:
             # The backlog is Redis' own: a test may open many connections at once.
             self._listening = reactor.listenTCP(self._asked_port, factory, backlog=511, interface=self.host)
             self._port = self._listening.getHost().port
-            factory.faults.run = self._run_anywhere(threading.current_thread())
+            factory.faults.run = factory.journal.run = self._run_anywhere(threading.current_thread())
+            self._journal = factory.journal
             factory.faults.ports = partial(list, [self._listening])
             self._factory = factory
         except BaseException as error:
@@ -315,7 +328,9 @@ class ServerThread:
         """What calls a function in the server's thread, which may be the caller's."""
 
         def run(function: Callable[..., Any], *args: Any) -> Any:
-            return function(*args) if threading.current_thread() is own_thread else self.run(function, *args)
+            if threading.current_thread() is own_thread or not own_thread.is_alive():
+                return function(*args)
+            return self.run(function, *args)
 
         return run
 

@@ -26,6 +26,7 @@ def test_an_error_instead_of_a_command(faults: Faults, wire: Any) -> None:
 
 def test_without_faults_nothing_is_in_the_way(factory: ControlledFactory, wire: Any) -> None:
     server, faults = factory.server, factory.faults
+    factory.journal.stop()
     get = server.commands[b"get"]
     states, execute, handler, gone = server.states, wire.client.execute, get.handler, list(server.on_gone)
     fault = faults.error("GET")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Callable
 from twisted.internet.defer import Deferred
 
 from twisted_resp.commands import dispatch
-from twisted_resp.errors import CommandError
 from twisted_resp.resp import NO_REPLY, Reply, encode
 from twisted_resp.server.client import REPLY_ON, Client
 from twisted_resp.testing.calls import Call
+from twisted_resp.testing.entry import InjectedError
 from twisted_resp.testing.faults.conditions import Frequency, Selection
 from twisted_resp.testing.faults.errors import NAMED_ERRORS, is_refusal, redirection
 from twisted_resp.testing.faults.fault import CommandFault, GoOn
@@ -92,7 +92,7 @@ class ErrorReply(CommandFault):
 
     def act(self, call: Call, go_on: GoOn) -> Reply:
         """See :meth:`CommandFault.act`."""
-        error = CommandError(self.message_for(call))
+        error = InjectedError(self.message_for(call))
         if call.name == b"exec" and not is_refusal(error.message):
             # EXEC is not refused, which would be told in other words: it fails.
             call.client.discard_transaction()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from twisted.internet.interfaces import IListeningPort
 
-from twisted_resp.errors import CommandError
 from twisted_resp.protocol import RespFactory
 from twisted_resp.resp import Reply
 from twisted_resp.server.client import Client
 from twisted_resp.testing.calls import Call, Pattern, matcher
+from twisted_resp.testing.entry import InjectedError
 from twisted_resp.testing.faults.commands import (
     Cut,
     Delay,
@@ -387,7 +387,7 @@ class Faults:
             call = Call(outer.client, client.current, entry)
             for fault in self._errors:
                 if fault.active and fault.strikes_inside(client, call):
-                    raise CommandError(fault.message_for(call))
+                    raise InjectedError(fault.message_for(call))
         return handler(client, *args)
 
 
