@@ -21,11 +21,12 @@ class CommandEntry:
 
     :ivar least, most: how many words the command may have.
     :ivar samples: what its last calls took, in seconds.
+    :ivar folded: how many calls there were before those.
     :ivar tracked: whether a histogram of that is kept (``latency-tracking``).
     """
 
     __slots__ = (
-        "_calls", "_histogram", "_seconds", "command", "failed", "find_keys", "flags", "full_name", "handler", "least",
+        "_histogram", "_seconds", "command", "failed", "find_keys", "flags", "folded", "full_name", "handler", "least",
         "most", "refine", "rejected", "samples", "skip", "subcommands", "tracked",
     )  # fmt: skip
 
@@ -48,15 +49,10 @@ class CommandEntry:
         self.tracked = True
         self.reset()
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing was counted since the last reset."""
-        return not (self.samples or self._calls or self.rejected or self.failed)
-
     def reset(self) -> None:
         """Start counting anew (CONFIG RESETSTAT)."""
         self.samples.clear()
-        self._calls = 0
+        self.folded = 0
         self._seconds = 0.0
         self._histogram = Histogram()
         self.rejected = 0
@@ -71,7 +67,7 @@ class CommandEntry:
     def fold(self) -> None:
         """Take the samples to the sums."""
         samples = self.samples
-        self._calls += len(samples)
+        self.folded += len(samples)
         self._seconds += sum(samples)
         if self.tracked:
             self._histogram.add(samples)
@@ -80,7 +76,7 @@ class CommandEntry:
     @property
     def calls(self) -> int:
         """How often the command has run."""
-        return self._calls + len(self.samples)
+        return self.folded + len(self.samples)
 
     @property
     def seconds(self) -> float:
