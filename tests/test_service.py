@@ -134,6 +134,12 @@ class TestOptions:
         with pytest.raises(ConfigurationError, match=re.escape(message)):
             make_service(options(*argv))
 
+    def test_emulate(self) -> None:
+        assert make_service(options("--emulate", "valkey-8")).factory.server.flavour.name == "valkey-8"
+        assert make_service(options()).factory.server.flavour.name == ""
+        with pytest.raises(usage.UsageError, match="there is no flavour 'redis-5'"):
+            options("--emulate", "redis-5")
+
     def test_what_the_command_line_says_is_what_config_answers(self, tmp_path: Path) -> None:
         service = make_service(
             options("--dir", str(tmp_path), "--dbfilename", "x.rdb", "--databases", "3", "--password", "pw")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogBeginner
 from twisted.python import usage
+
+if TYPE_CHECKING:
+    from twisted_resp.server.flavour import Flavour
 
 __all__ = ["main"]
 
@@ -42,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(1)
     server = service.factory.server
     globalLogBeginner.beginLoggingTo([LogFile(server)], redirectStandardIO=False)
-    _tell_of_the_start(bool(options["config"]))
+    _tell_of_the_start(server.flavour, bool(options["config"]))
     reactor: Any
     from twisted.internet import reactor
 
@@ -55,14 +58,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     reactor.run()
 
 
-def _tell_of_the_start(configured: bool) -> None:
+def _tell_of_the_start(flavour: Flavour, configured: bool) -> None:
     from twisted_resp import __version__
-    from twisted_resp.server.server import REDIS_VERSION
 
     _starting.info(
-        "twisted-resp {version} is starting, compatible with Redis {redis}, PID: {pid}",
+        "twisted-resp {version} is starting, compatible with {product} {release}, PID: {pid}",
         version=__version__,
-        redis=REDIS_VERSION.decode(),
+        product=flavour.product.decode().capitalize(),
+        release=flavour.version.decode(),
         pid=os.getpid(),
     )
     if configured:

@@ -27,6 +27,7 @@ from twisted_resp.server.configuration_file import (
     load_configuration,
     options_as_lines,
 )
+from twisted_resp.server.flavour import FLAVOURS, flavour_named
 from twisted_resp.service import RespService
 from twisted_resp.text.command_line import quote
 
@@ -40,6 +41,10 @@ def _octal(text: str) -> str:
     if not re.fullmatch("[0-7]{1,4}", text):
         raise ValueError("--unix-mode must be octal, such as 700")
     return text
+
+
+def _flavour(name: str) -> str:
+    return flavour_named(name).name
 
 
 class Options(usage.Options):
@@ -59,6 +64,13 @@ class Options(usage.Options):
         ["tls-port", None, None, "Also listen on this port for TLS."],
         ["tls-cert", None, None, "The certificate (PEM) for --tls-port."],
         ["tls-key", None, None, "Its private key (PEM)."],
+        [
+            "emulate",
+            None,
+            "",
+            f"Pass for another server, and refuse what it lacks: {', '.join(FLAVOURS)}.",
+            _flavour,
+        ],
         ["databases", None, None, "How many databases there are; 16 unless told."],
         ["password", None, None, "What clients must AUTH with."],
         ["dir", None, None, "The directory of files; the current one unless told."],
@@ -266,7 +278,7 @@ def make_service(options: Options, exit_on_error: bool = True, own_process: bool
     """
     from twisted.internet import reactor
 
-    factory = RespFactory()
+    factory = RespFactory(emulate=options["emulate"])
     server = factory.server
     configuration = server.configuration
     configuration.changes_directory = own_process

@@ -14,7 +14,6 @@ from twisted_resp.commands.table import ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSC
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import OK, PONG, Map, Reply, Status
 from twisted_resp.server.client import Client
-from twisted_resp.server.server import REDIS_VERSION
 from twisted_resp.text.integers import INT32_MAX, INT32_MIN, parse_integer
 
 __all__ = ["check_name", "is_label"]
@@ -162,10 +161,11 @@ def hello(client: Client, *arguments: bytes) -> Reply:
     if version is not None:
         client.protocol = version
         client.choose_state()
+    flavour = client.server.flavour
     return Map(
         [
-            (b"server", b"redis"),
-            (b"version", REDIS_VERSION),
+            (b"server", flavour.product),
+            (b"version", flavour.version),
             (b"proto", client.protocol),
             (b"id", client.id),
             (b"mode", b"standalone"),

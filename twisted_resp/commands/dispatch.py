@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted_resp import errors
 from twisted_resp.commands import table
 from twisted_resp.commands.documentation import keys_of
+from twisted_resp.commands.flavours import commands_of
 from twisted_resp.commands.permissions import categories, denial, note_denial, recheck, refusal
 from twisted_resp.errors import CommandError, RefusalError
 from twisted_resp.keyspace.keyspace import TOUCH_NOT
@@ -80,7 +81,7 @@ _HTTP = frozenset((b"post", b"host:"))
 
 def install(server: Server) -> None:
     """Give a server its commands."""
-    for name, command in table.all_commands().items():
+    for name, command in commands_of(server.flavour).items():
         entry = CommandEntry(command)
         if name in _NOT_QUEUED:
             entry.flags |= _AT_ONCE

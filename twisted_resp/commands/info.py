@@ -22,7 +22,7 @@ from twisted_resp.server.memory import EMPTY
 from twisted_resp.server.replication import Master
 from twisted_resp.server.saving import Progress
 from twisted_resp.server.server import LOADING as IS_LOADING
-from twisted_resp.server.server import REDIS_VERSION, Server
+from twisted_resp.server.server import Server
 from twisted_resp.text.memory_sizes import format_memory_size
 
 try:
@@ -80,7 +80,11 @@ def _server(server: Server) -> Iterable[Field]:
     configuration = server.configuration
     uptime = (server.now_ms - server.started) // 1000
     hz = configuration[b"hz"]
-    yield "redis_version", REDIS_VERSION
+    yield "redis_version", server.flavour.redis_version
+    if server.flavour.product == b"valkey":
+        yield "server_name", server.flavour.product
+        yield "valkey_version", server.flavour.version
+        yield "valkey_release_stage", "ga"
     yield "redis_git_sha1", "00000000"
     yield "redis_git_dirty", 0
     yield "redis_build_id", 0

@@ -24,7 +24,6 @@ from twisted_resp.commands.table import (
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import NO_REPLY, OK, Reply, Verbatim
 from twisted_resp.server.client import Client
-from twisted_resp.server.server import REDIS_VERSION
 from twisted_resp.text.integers import parse_integer
 
 GROUP = "server"
@@ -224,4 +223,5 @@ def lolwut(client: Client, *options: bytes) -> Reply:
     """Displays computer art and the Redis version"""
     if len(options) >= 2 and options[0].lower() == b"version" and parse_integer(options[1]) is None:
         raise CommandError(errors.NOT_AN_INTEGER)
-    return Verbatim(b"txt", b"Redis ver. %b\n" % REDIS_VERSION)
+    flavour = client.server.flavour
+    return Verbatim(b"txt", b"%b ver. %b\n" % (flavour.product.capitalize(), flavour.version))

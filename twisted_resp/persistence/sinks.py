@@ -17,7 +17,7 @@ from twisted_resp.rdb.file_writer import FileWriter
 from twisted_resp.rdb.format import COMPATIBLE
 from twisted_resp.rdb.writer import needed_version
 from twisted_resp.server.encoding import encode_command
-from twisted_resp.server.server import REDIS_VERSION, Server
+from twisted_resp.server.server import Server
 
 __all__ = ["CommandSink", "RdbSink", "Sink", "slowed", "write_all"]
 
@@ -70,7 +70,7 @@ class RdbSink:
             configuration[b"rdbcompression"] if compress is None else compress,
         )
         for name, value in (
-            (b"redis-ver", REDIS_VERSION),
+            (b"redis-ver", server.flavour.redis_version),
             (b"redis-bits", b"64"),
             (b"ctime", b"%d" % (keyspace.now // 1000)),
             (b"used-mem", b"0"),

@@ -15,6 +15,7 @@ from twisted_resp.output import Turn
 from twisted_resp.polling import Poller
 from twisted_resp.protocol.connection import RespProtocol
 from twisted_resp.resp import Reply
+from twisted_resp.server.flavour import flavour_named
 
 if TYPE_CHECKING:
     from twisted_resp.seeds.files import Seed
@@ -31,6 +32,9 @@ class RespFactory(Factory):
     :param password: what clients must AUTH with; empty for none.
     :param seed: what is there at the start: a mapping of keys to values, the path of a file, or several of them; see
         :mod:`twisted_resp.seeds`.
+    :param emulate: the server that this one passes for: ``redis-6.2``, ``redis-7.0``, ``redis-7.2``, ``redis-7.4``,
+        ``redis-8.0``, ``redis-8.2``, ``redis-8.4`` or ``valkey-8``. It refuses what that one lacks. Empty for none:
+        everything is there.
     :param random_seed: for repeatable random choices.
     :param high_water_mark: how many bytes of replies may wait for a client before nothing more is run for it. What it
         sends is still read, up to ``client-query-buffer-limit``. (Redis has no such mark: it holds any amount of
@@ -48,12 +52,13 @@ class RespFactory(Factory):
         random_seed: int | None = None,
         high_water_mark: int = 64 * 1024 * 1024,
         seed: Seed = (),
+        emulate: str = "",
     ) -> None:
         if clock is None:
             from twisted.internet import reactor  # not at import: that would install it
 
             clock = reactor
-        self.server = assemble(clock, databases, random_seed)
+        self.server = assemble(clock, databases, random_seed, flavour_named(emulate))
         self.server.set_password(as_argument(password))
         self.high_water_mark = high_water_mark
         self.turn = Turn()

@@ -48,7 +48,8 @@ def install(server: Server) -> Scripts:
         (b"eval_ro", _EVAL_RO),
         (b"evalsha_ro", _EVAL_RO),
     ):
-        server.commands[name].refine = _Refine(scripts, flags, name.startswith(b"evalsha"))
+        if name in server.commands:
+            server.commands[name].refine = _Refine(scripts, flags, name.startswith(b"evalsha"))
     return scripts
 
 

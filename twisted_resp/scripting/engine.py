@@ -31,7 +31,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.server.eviction import make_room
 from twisted_resp.server.monitoring import SCRIPT
 from twisted_resp.server.scripting import RunningScript
-from twisted_resp.server.server import LIMITED_MEMORY, REDIS_VERSION, UNWRITABLE, WITHOUT_REPLICAS, Server
+from twisted_resp.server.server import LIMITED_MEMORY, UNWRITABLE, WITHOUT_REPLICAS, Server
 from twisted_resp.server.statistics import CommandEntry
 
 __all__ = ["Engine"]
@@ -81,7 +81,7 @@ class Engine:
                 set_protocol=self._set_protocol,
                 set_replication=self._set_replication,
                 register=self._register,
-                version=REDIS_VERSION,
+                version=self._server.flavour.redis_version,
                 random=self._server.random,
             )
         return self._interpreter

@@ -46,8 +46,9 @@ _ASSUME: Final = "We cannot tell how the keys will be used so we assume the wors
 def install(server: Server) -> Libraries:
     """Give a server its libraries."""
     libraries = server.scripting.libraries = Libraries(server)
-    server.commands[b"fcall"].refine = _Refine(libraries, _FCALL)
-    server.commands[b"fcall_ro"].refine = _Refine(libraries, _FCALL_RO)
+    for name, flags in ((b"fcall", _FCALL), (b"fcall_ro", _FCALL_RO)):
+        if name in server.commands:  # an older server has no functions
+            server.commands[name].refine = _Refine(libraries, flags)
     return libraries
 
 

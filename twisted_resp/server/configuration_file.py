@@ -123,10 +123,8 @@ def _load(server: Server, text: bytes, depth: int) -> None:
         except _KnownError:
             raise
         except ValueError as error:
-            from twisted_resp.server.server import REDIS_VERSION
-
             raise _KnownError(
-                f"\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION.decode()}) ***\n"
+                f"\n*** FATAL CONFIG FILE ERROR (Redis {server.flavour.redis_version.decode()}) ***\n"
                 f"Reading the configuration file, at line {number}\n"
                 f">>> '{line.decode('utf-8', 'backslashreplace')}'\n"
                 f"{error}"

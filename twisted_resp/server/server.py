@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -22,6 +22,7 @@ from twisted_resp.server.client import Client, Execute
 from twisted_resp.server.client_memory import ClientMemory
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
+from twisted_resp.server.flavour import ALL, Flavour
 from twisted_resp.server.interception import Interception
 from twisted_resp.server.latency import LatencyMonitor
 from twisted_resp.server.loading import Loading
@@ -46,7 +47,6 @@ __all__ = [
     "LOADING",
     "MONITORED",
     "PAUSED",
-    "REDIS_VERSION",
     "REPLICA",
     "TRACKED",
     "UNWRITABLE",
@@ -54,9 +54,6 @@ __all__ = [
     "Server",
     "States",
 ]
-
-#: The Redis version that we are as good as, which clients look at to know what they may use.
-REDIS_VERSION: Final = b"7.4.1"
 
 # Reasons for the dispatcher to look more closely at each command (Server.attention).
 PAUSED = 1 << 0
@@ -103,8 +100,10 @@ class Server:
         states: States,
         databases: int = 16,
         random_seed: int | None = None,
+        flavour: Flavour = ALL,
     ) -> None:
         self.clock = clock
+        self.flavour = flavour
         self.states = states
         #: Who sees, and may change, what connections ask and are answered: tests.
         self.interception = Interception(self)
@@ -242,11 +241,10 @@ class Server:
 
     def entries(self) -> Iterator[CommandEntry]:
         """Every command and subcommand once, containers before their contents."""
-        for name, entry in self.commands.items():
-            if name == entry.full_name:  # it is there in other spellings, too
-                yield entry
-                if entry.subcommands:
-                    yield from entry.subcommands.values()
+        for entry in dict.fromkeys(self.commands.values()):  # it is there in several spellings
+            yield entry
+            if entry.subcommands:
+                yield from entry.subcommands.values()
 
     @property
     def blocked_clients(self) -> int:

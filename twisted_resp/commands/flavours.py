@@ -1,0 +1,221 @@
+"""The command table of a flavour: without the commands, subcommands and options that came later.
+
+Whole commands are told by their ``since``. For options the declaration says what COMMAND DOCS leaves out; how the
+older version refuses them, by the number of arguments or with an error of the command's own, stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import cache
+from typing import Callable, Final, NamedTuple, Union
+
+from twisted_resp import errors
+from twisted_resp.commands.arguments import Argument
+from twisted_resp.commands.table import Command, all_commands
+from twisted_resp.errors import CommandError
+from twisted_resp.resp import Reply
+from twisted_resp.server.client import Client
+from twisted_resp.server.flavour import ALL, Flavour
+
+__all__ = ["commands_of"]
+
+#: Whether arguments (those of the handler) use what came later.
+Uses = Callable[[Sequence[bytes]], bool]
+#: The error that they get.
+Error = Union[bytes, Callable[[Sequence[bytes]], bytes]]
+
+
+class _Later(NamedTuple):
+    """What a version added to a command.
+
+    :ivar arity: what it was before, if that says it all.
+    :ivar uses: tells a call that needs the new version, which gets ``error``.
+    :ivar of_key: whether the older version, too, looks at the arguments only where there is such a key.
+    """
+
+    since: str
+    arity: int | None = None
+    uses: Uses | None = None
+    error: Error = errors.SYNTAX
+    of_key: bool = False
+
+
+def _options(words: str, start: int, takes: str = "", end: str = "") -> Uses:
+    """Whether one of some options stands among the others.
+
+    :param words: the new ones.
+    :param start: where options begin.
+    :param takes: other options, each with the number of words that belong to it: ``"EX:1 LIMIT:2"``.
+    :param end: a word after which there are no options any more.
+    """
+    new = frozenset(words.lower().encode().split())
+    lengths = {
+        option.lower().encode(): int(count)
+        for option, _, count in (item.partition(":") for item in takes.split())
+    }
+    last = end.lower().encode()
+
+    def uses(args: Sequence[bytes]) -> bool:
+        place = start
+        while place < len(args):
+            word = args[place].lower()
+            if word in new:
+                return True
+            if word == last and last:
+                return False
+            place += 1 + lengths.get(word, 0)
+        return False
+
+    return uses
+
+
+def _more_than(most: int) -> Uses:
+    return lambda args: len(args) > most
+
+
+def _anywhere(words: str) -> Uses:
+    new = frozenset(words.lower().encode().split())
+    return lambda args: any(arg.lower() in new for arg in args)
+
+
+def _kill_filters(args: Sequence[bytes]) -> bool:
+    return len(args) > 1 and any(arg.lower() == b"maxage" for arg in args[::2])
+
+
+def _last_entry(args: Sequence[bytes]) -> bool:
+    """XREAD's ``+``, for the last entry of a stream."""
+    lower = [arg.lower() for arg in args]
+    return b"streams" in lower and b"+" in args[lower.index(b"streams") + 1 :]
+
+
+def _millisecond_id(args: Sequence[bytes]) -> bool:
+    """XADD's ``<ms>-*``."""
+    return any(arg.endswith(b"-*") and arg[:-2].isdigit() for arg in args[1:])
+
+
+def _get_if_new(args: Sequence[bytes]) -> bool:
+    """SET's ``NX`` and ``GET`` together."""
+    words = {arg.lower() for arg in args[2:]}
+    return {b"nx", b"get"} <= words
+
+
+def _key_permissions(args: Sequence[bytes]) -> bool:
+    """Rules of ACL SETUSER on reading and writing, and selectors."""
+    return any(map(_is_key_permission, args[1:]))
+
+
+def _is_key_permission(rule: bytes) -> bool:
+    return rule[:1] in (b"%", b"(") or rule.lower() == b"clearselectors"
+
+
+def _bad_rule(args: Sequence[bytes]) -> bytes:
+    rule = next(filter(_is_key_permission, args[1:]))
+    return b"ERR Error in ACL SETUSER modifier '%b': Syntax error" % rule
+
+
+_CONDITION: Final = _Later("7.0.0", arity=3)
+_BAD_ID: Final = b"ERR Invalid stream ID specified as stream command argument"
+
+_LATER: Final[Mapping[str, tuple[_Later, ...]]] = {
+    "acl|setuser": (_Later("7.0.0", uses=_key_permissions, error=_bad_rule),),
+    "bitcount": (_Later("7.0.0", uses=_more_than(3)),),
+    "bitop": (_Later("8.2.0", uses=lambda args: args[0].lower() in (b"diff", b"diff1", b"andor", b"one")),),
+    "bitpos": (_Later("7.0.0", uses=_more_than(4)),),
+    "client|kill": (_Later("7.4.0", uses=_kill_filters),),
+    "config|get": (_Later("7.0.0", arity=3),),
+    "config|set": (_Later("7.0.0", arity=4),),
+    "expire": (_CONDITION,),
+    "expireat": (_CONDITION,),
+    "hscan": (_Later("7.4.0", uses=_options("NOVALUES", 2, "MATCH:1 COUNT:1"), of_key=True),),
+    "info": (_Later("7.0.0", uses=_more_than(1)),),
+    "pexpire": (_CONDITION,),
+    "pexpireat": (_CONDITION,),
+    "set": (
+        _Later("7.0.0", uses=_get_if_new),
+        _Later("8.4.0", uses=_options("IFEQ IFNE IFDEQ IFDNE", 2, "EX:1 PX:1 EXAT:1 PXAT:1")),
+    ),
+    "shutdown": (_Later("7.0.0", uses=_anywhere("NOW FORCE ABORT")),),
+    "xadd": (
+        _Later("7.0.0", uses=_millisecond_id, error=_BAD_ID),
+        _Later(
+            "8.2.0",
+            # To the older version the word is an id, and not a good one.
+            uses=_options("KEEPREF DELREF ACKED", 1, "MAXLEN:1 MINID:1 LIMIT:1", end="*"),
+            error=_BAD_ID,
+        ),
+    ),
+    "xgroup|create": (_Later("7.0.0", uses=_options("ENTRIESREAD", 3)),),
+    "xgroup|setid": (_Later("7.0.0", uses=_options("ENTRIESREAD", 3)),),
+    "xread": (_Later("7.4.0", uses=_last_entry, error=_BAD_ID),),
+    "xreadgroup": (_Later("8.4.0", uses=_options("CLAIM", 3, "COUNT:1 BLOCK:1", end="STREAMS")),),
+    "xsetid": (_Later("7.0.0", arity=3),),
+    "xtrim": (_Later("8.2.0", uses=_options("KEEPREF DELREF ACKED", 1, "MAXLEN:1 MINID:1 LIMIT:1")),),
+    "zrank": (_Later("7.2.0", arity=3),),
+    "zrevrank": (_Later("7.2.0", arity=3),),
+}  # fmt: skip
+
+
+@cache
+def commands_of(flavour: Flavour) -> Mapping[bytes, Command]:
+    """The commands of a flavour by their lower-case names; containers hold their subcommands."""
+    if flavour is ALL:
+        return all_commands()
+    return {
+        name: _of_flavour(command, flavour)
+        for name, command in all_commands().items()
+        if flavour.has(command.since)
+    }
+
+
+def _of_flavour(command: Command, flavour: Flavour) -> Command:
+    """A command as it was then."""
+    older = copy(command)
+    older.subcommands = {
+        name: _of_flavour(subcommand, flavour)
+        for name, subcommand in command.subcommands.items()
+        if flavour.has(subcommand.since)
+    }
+    older.history = tuple(change for change in command.history if flavour.has(change[0]))
+    if command.deprecated and not flavour.has(command.deprecated):
+        older.deprecated = older.replaced_by = ""
+    arity = command.arity
+    for later in _LATER.get(command.full_name.decode(), ()):
+        if flavour.has(later.since):
+            continue
+        if later.arity is not None:
+            arity = later.arity
+        if later.uses is not None and older.handler is not None:
+            older.handler = _refusing(older.handler, later.uses, later.error, later.of_key)
+    arguments = _arguments_of(command.syntax.arguments, flavour)
+    if arity != command.arity or arguments != command.syntax.arguments:
+        older.syntax = replace(command.syntax, arity=arity, arguments=arguments)
+    return older
+
+
+def _arguments_of(arguments: Sequence[Argument], flavour: Flavour) -> tuple[Argument, ...]:
+    return tuple(
+        replace(argument, children=_arguments_of(argument.children, flavour))
+        if argument.children
+        else argument
+        for argument in arguments
+        if not argument.since or flavour.has(argument.since)
+    )
+
+
+def _refusing(
+    handler: Callable[..., Reply],
+    uses: Uses,
+    error: Error,
+    of_key: bool,
+) -> Callable[..., Reply]:
+    """A handler that refuses what came later."""
+
+    def refuse_or_handle(client: Client, *args: bytes) -> Reply:
+        if uses(args) and not (of_key and client.db.peek(args[0]) is None):
+            raise CommandError(error(args) if callable(error) else error)
+        return handler(client, *args)
+
+    return refuse_or_handle
