@@ -152,6 +152,29 @@ ASYNCIO = """
             assert await other.dbsize() == 0
 """
 
+STRICT = """
+    import pytest
+
+    def test_good(resp_client):
+        resp_client.execute_command("GETSET", "k", "v")
+
+    def test_bad(resp_client):
+        resp_client.rpush("l", 1, 2, 3)
+        resp_client.lrange("l", 0, -1)
+
+    @pytest.mark.resp(strict=False)
+    def test_bad_but_unwatched(resp_client):
+        resp_client.rpush("l", 1, 2, 3)
+        resp_client.lrange("l", 0, -1)
+
+    @pytest.mark.resp(strict={"deprecated": True})
+    def test_stricter(resp_client):
+        resp_client.execute_command("GETSET", "k", "v")
+
+    def test_good_again(resp_server):
+        assert "k" not in resp_server.keys
+"""
+
 TRIAL = """
     from twisted.internet import reactor
     from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
@@ -268,6 +291,15 @@ def test_differences_are_said() -> None:
     assert plugin.pytest_assertrepr_compare("==", {}, {}) is None
     assert plugin.pytest_assertrepr_compare("==", keys, 1) is None
     assert plugin.pytest_assertrepr_compare("!=", keys, {}) is None
+
+
+def test_strict_mode(project: Path) -> None:
+    with (project / "pytest.ini").open("a") as settings:
+        settings.write("resp_strict =\n    large=2\n    -deprecated\n")
+    code, printed = run(project, "-m", "pytest", "-q", strict=STRICT)
+    assert code == 1, printed
+    assert "5 passed, 2 errors" in printed
+    assert "strict mode objects:\n  LRANGE took 3 elements at once [large]\n    #" in printed
 
 
 def test_trial(project: Path) -> None:

@@ -45,13 +45,14 @@ class JournalEntry:
     :ivar transaction: the number of the EXEC that ran it, for a command that was queued.
     :ivar injected: whether its reply was made up by a fault.
     :ivar is_setup: whether a library said it to introduce itself (HELLO, CLIENT SETINFO), before anything else.
+    :ivar keys_there: how many keys there were, for KEYS, FLUSHDB and FLUSHALL.
     :ivar later: how many commands had come after it when it was answered; 0 for one that was answered at once.
     """
 
     __slots__ = (
         "address", "args", "batch", "client_id", "client_name", "database", "entry", "injected", "is_setup",
-        "later", "library", "name", "number", "protocol", "reply_size", "seconds", "time", "transaction", "user",
-        "wire",
+        "keys_there", "later", "library", "name", "number", "protocol", "reply_size", "seconds", "time", "transaction",
+        "user", "wire",
     )  # fmt: skip
 
     def __init__(self, call: Call, number: int, time: float) -> None:
@@ -76,6 +77,7 @@ class JournalEntry:
         self.injected = False
         self.is_setup = False
         self.later = 0
+        self.keys_there: int | None = None
 
     def __repr__(self) -> str:
         return f"<{self}>"

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from twisted_resp.testing.strict import Rules, Strict
+
 if TYPE_CHECKING:
     from twisted_resp.testing.thread import ServerThread
 
@@ -27,10 +29,13 @@ class Isolation:
     """The hooks for one server.
 
     :param server: it runs, and holds what every test is to find.
+    :param rules: those of strict mode for every test; None for no strict mode.
     """
 
-    def __init__(self, server: ServerThread) -> None:
+    def __init__(self, server: ServerThread, rules: Rules | None = None) -> None:
         self._server = server
+        self._rules = rules
+        self._strict: Strict | None = None
         self._snapshots = [server.snapshot()]
         self._in_test = False
 
@@ -66,6 +71,7 @@ class Isolation:
         self._in_test = True
         item.addfinalizer(self._end)
         server = self._server
+        rules = self._rules
         for mark in reversed(list(item.iter_markers("resp"))) if server.running else ():
             if "freeze" in mark.kwargs and mark.kwargs["freeze"] is not False:
                 when = mark.kwargs["freeze"]
@@ -75,14 +81,30 @@ class Isolation:
                     server.call("CONFIG", "SET", name, value)
             if "seed" in mark.kwargs:
                 server.seed(mark.kwargs["seed"])
+            if "strict" in mark.kwargs:
+                rules = _rules_of(mark.kwargs["strict"], rules)
+        if rules is not None and server.running:
+            self._strict = Strict(server.journal, rules)
 
     def _end(self) -> None:
         self._in_test = False
-        if self._server.running:
-            self._server.reset(self._snapshots[-1])
+        strict, self._strict = self._strict, None
+        if not self._server.running:
+            return
+        findings = strict.findings() if strict is not None else []
+        self._server.reset(self._snapshots[-1])
+        if findings:
+            pytest.fail("\n".join(["strict mode objects:", *(f"  {one}" for one in findings)]), pytrace=False)
 
     def _leave(self, depth: int) -> None:
         """A fixture of a wide scope has ended: go back to before it began."""
         if self._server.running and len(self._snapshots) > depth:
             del self._snapshots[depth:]
             self._server.rollback(self._snapshots[-1])
+
+
+def _rules_of(given: Any, rules: Rules | None) -> Rules | None:
+    """The rules that a marker asks for: True, False, or a mapping of rules to change."""
+    if given is True:
+        return rules or Rules()
+    return (rules or Rules()).with_rules(**given) if given else None

@@ -24,6 +24,8 @@ __all__ = ["Journal", "Section"]
 
 # What an entry takes besides its words and its reply (bytes).
 _ENTRY_SIZE = 600
+# Commands that go through all keys, so that it matters how many there are.
+_ALL_KEYS = frozenset((b"keys", b"flushdb", b"flushall"))
 
 
 class Journal(Evidence):
@@ -38,7 +40,9 @@ class Journal(Evidence):
     :param most: how many entries it keeps, and ``most_bytes`` how many bytes of them.
     :param most_reply: a longer reply (bytes) is not kept: such an entry has no ``reply``.
     :ivar run: calls a function in the server's thread, and waits for what it answers; by default this is the thread.
+    :ivar in_other_thread: whether the server runs in a thread of its own.
     :ivar dropped: how many entries had to go.
+    :ivar server: whose journal it is. It is to be touched in its own thread.
     """
 
     def __init__(
@@ -50,8 +54,9 @@ class Journal(Evidence):
     ) -> None:
         super().__init__()
         self.run: Callable[..., Any] = _call
+        self.in_other_thread = False
         self.dropped = 0
-        self._server = server
+        self.server = server
         self._most = most
         self._most_bytes = most_bytes
         self._most_reply = most_reply
@@ -102,15 +107,15 @@ class Journal(Evidence):
     def _start(self) -> None:
         if not self._recording:
             self._recording = True
-            self._at_work.update(self._server.clients)
-            self._server.interception.add(self._see, outermost=True)
-            self._server.on_gone.append(self._gone)
+            self._at_work.update(self.server.clients)
+            self.server.interception.add(self._see, outermost=True)
+            self.server.on_gone.append(self._gone)
 
     def _stop(self) -> None:
         if self._recording:
             self._recording = False
-            self._server.interception.remove(self._see)
-            self._server.on_gone.remove(self._gone)
+            self.server.interception.remove(self._see)
+            self.server.on_gone.remove(self._gone)
             self._queued.clear()
             self._at_work.clear()
 
@@ -123,8 +128,11 @@ class Journal(Evidence):
     def _see(self, client: Client, args: list[bytes], go_on: Execute) -> Reply:
         call = Call(client, args)
         self._count += 1
-        entry = JournalEntry(call, self._count, self._server.clock.seconds())
+        entry = JournalEntry(call, self._count, self.server.clock.seconds())
         entry.is_setup = self._is_setup(entry)
+        if call.name in _ALL_KEYS:
+            databases = self.server.keyspace.databases if call.name == b"flushall" else [client.db]
+            entry.keys_there = sum(map(len, databases))
         self._keep(entry)
         queues = client.transaction
         start = perf_counter()
@@ -156,7 +164,7 @@ class Journal(Evidence):
             self.dropped += 1
 
     def _answered_later(self, reply: Reply, entry: JournalEntry, client: Client) -> Reply:
-        entry.seconds = self._server.clock.seconds() - entry.time
+        entry.seconds = self.server.clock.seconds() - entry.time
         self._answered(entry, client, reply)
         if client.transaction is not None or client.id in self._queued:
             self._note_transaction(entry, client)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from twisted_resp.testing.factory import ControlledFactory
     from twisted_resp.testing.process import ServerProcess
+    from twisted_resp.testing.strict import Rules
     from twisted_resp.testing.thread import ServerThread
 
 _OPTIONS = (
@@ -63,6 +64,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "resp_config", "lines of CONFIG SET: a parameter and its value", type="linelist", default=[]
     )
+    parser.addini(
+        "resp_strict",
+        "rules of strict mode: 'yes', or a line each: large=500, -deprecated",
+        "linelist",
+        default=[],
+    )
     parser.addini("resp_decode_responses", "whether clients answer str", type="bool", default=False)
     parser.addini("resp_random_seed", "a number for the same random choices in each test", default="")
 
@@ -71,8 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and the asyncio client for the plugin that runs asyncio tests here."""
     config.addinivalue_line(
         "markers",
-        "resp(seed=..., config=..., freeze=..., **client): before the test put data into resp_server, set its "
-        "configuration, stop its clock; the rest are options of the client fixtures.",
+        "resp(seed=..., config=..., freeze=..., strict=..., **client): before the test put data into resp_server, set "
+        "its configuration, stop its clock; check it by strict mode; the rest are options of the client fixtures.",
     )
     config.pluginmanager.register(_async_fixtures(config), "twisted-resp-asyncio")
 
@@ -126,11 +133,24 @@ def _configure(call: Callable[..., Any], config: pytest.Config) -> None:
         call("CONFIG", "SET", *line.split(None, 1))
 
 
+def _rules(config: pytest.Config) -> Rules | None:
+    """The rules of strict mode, where it is on."""
+    from twisted_resp.testing.strict import Rules
+
+    words = config.getini("resp_strict")
+    if not words or words[0].lower() in ("no", "false", "off", "0"):
+        return None
+    try:
+        return Rules.parse(words)
+    except ValueError as error:
+        raise pytest.UsageError(f"resp_strict: {error}") from None
+
+
 def _client_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     options = {"decode_responses": request.config.getini("resp_decode_responses")}
     for mark in reversed(list(request.node.iter_markers("resp"))):
         options.update(mark.kwargs)
-    for name in ("seed", "config", "freeze"):
+    for name in ("seed", "config", "freeze", "strict"):
         options.pop(name, None)
     return options
 
@@ -151,7 +171,7 @@ def resp_server(pytestconfig: pytest.Config) -> Iterator[ServerThread]:
     server = ServerThread(port, _option(pytestconfig, "host"), **_settings(pytestconfig))
     with server:
         _configure(server.call, pytestconfig)
-        plugin = Isolation(server)
+        plugin = Isolation(server, _rules(pytestconfig))
         pytestconfig.pluginmanager.register(plugin)
         yield server
         pytestconfig.pluginmanager.unregister(plugin)

@@ -305,6 +305,7 @@ class ServerThread:
             self._listening = reactor.listenTCP(self._asked_port, factory, backlog=511, interface=self.host)
             self._port = self._listening.getHost().port
             factory.faults.run = factory.journal.run = self._run_anywhere(threading.current_thread())
+            factory.journal.in_other_thread = True
             self._journal = factory.journal
             factory.faults.ports = partial(list, [self._listening])
             self._factory = factory
