@@ -174,35 +174,33 @@ _NOT_PERMITTED: Final = {
 }
 
 
-def _printable(data: bytes) -> bytes:
-    # Redis replaces line ends in errors with spaces, so that an error stays one line.
-    return data.replace(b"\r", b" ").replace(b"\n", b" ")
+def shown(data: bytes) -> bytes:
+    """An argument as an error shows it: up to the first NUL, as C does, and on one line."""
+    return data.partition(b"\0")[0].replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def unknown_command(args: list[bytes]) -> CommandError:
     """What an unknown name gets: the name and the first arguments, each list cut at 128 bytes."""
-    shown = b""
+    first = b""
     for arg in args[1:]:
-        if len(shown) >= 128:
+        if len(first) >= 128:
             break
-        shown += b"'%b' " % arg[: 128 - len(shown)]
+        first += b"'%b' " % shown(arg[: 128 - len(first)])
     return CommandError(
-        _printable(b"ERR unknown command '%b', with args beginning with: %b" % (args[0][:128], shown))
+        b"ERR unknown command '%b', with args beginning with: %b" % (shown(args[0][:128]), first)
     )
 
 
 def unknown_subcommand(container: bytes, subcommand: bytes) -> CommandError:
     """What a container command (CLIENT, CONFIG, ...) says of a subcommand that it does not have."""
     return CommandError(
-        _printable(b"ERR unknown subcommand '%b'. Try %b HELP." % (subcommand[:128], container.upper()))
+        b"ERR unknown subcommand '%b'. Try %b HELP." % (shown(subcommand[:128]), container.upper())
     )
 
 
 def subcommand_syntax(container: bytes, subcommand: bytes) -> CommandError:
     """What a subcommand says of too many arguments where its declared arity lets them pass."""
     return CommandError(
-        _printable(
-            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try %b HELP."
-            % (subcommand[:128], container)
-        )
+        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try %b HELP."
+        % (shown(subcommand[:128]), container)
     )

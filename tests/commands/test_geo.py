@@ -158,3 +158,8 @@ def test_what_is_found_may_be_stored(sicily: Engine) -> None:
     assert sicily.call("EXISTS", "a") == 0
     told = [event for event, _ in events if event not in (b"new", b"keymiss")]
     assert told == [b"georadiusstore", b"geosearchstore", b"del"]
+
+
+def test_an_endless_radius_finds_what_is_there(engine: Engine) -> None:
+    engine.call("GEOADD", "g", 13.361389, 38.115556, "palermo")
+    assert engine.call("GEOSEARCH", "g", "FROMLONLAT", 13, 38, "BYRADIUS", "inf", "km") == [b"palermo"]

@@ -109,7 +109,6 @@ def test_several_expired_keys_are_told_without_a_transaction(engine: Engine) -> 
     ("arguments", "error"),
     [
         (["x"], b"ERR invalid cursor"),
-        (["-1"], b"ERR invalid cursor"),
         (["18446744073709551616"], b"ERR invalid cursor"),
         # The cursor is looked at first.
         (["x", "COUNT", "0"], b"ERR invalid cursor"),
@@ -174,3 +173,19 @@ def test_randomkey_ends_while_expired_keys_are_kept(engine: Engine) -> None:
     let_expire(engine, "key:0", "key:1")
     engine.server.keyspace.hold_expiry = True
     assert engine.call("RANDOMKEY") in (b"key:0", b"key:1")
+
+
+def test_cursors_are_read_as_c_reads_numbers(engine: Engine) -> None:
+    engine.call("SET", "a", 1)
+    assert engine.call("SCAN", "") == [b"0", [b"a"]]
+    assert engine.call("SCAN", "-1")[0] == b"0"
+    for cursor in (" 0", "0x", "99999999999999999999"):
+        assert engine.error("SCAN", cursor) == b"ERR invalid cursor"
+
+
+def test_an_error_shows_an_argument_up_to_its_nul_and_on_one_line(engine: Engine) -> None:
+    assert engine.error("SCAN", 0, "TYPE", b"ab\0c") == b"ERR unknown type name 'ab'"
+    assert engine.error("XGROUP", "DESTROY", b"a\r\nb", "g").count(b"\n") == 0
+    assert engine.error(b"none\0such", b"x\0y") == (
+        b"ERR unknown command 'none', with args beginning with: 'x' "
+    )

@@ -169,7 +169,7 @@ def client_setinfo(client: Client, attribute: bytes, value: bytes) -> Reply:
     """Sets information specific to the client or connection."""
     which = attribute.upper()
     if which not in (b"LIB-NAME", b"LIB-VER"):
-        raise CommandError(b"ERR Unrecognized option '%b'" % attribute)
+        raise CommandError(b"ERR Unrecognized option '%b'" % errors.shown(attribute))
     if not is_label(value):
         raise CommandError(b"ERR %b cannot contain spaces, newlines or special characters." % attribute)
     if which == b"LIB-NAME":
@@ -243,7 +243,7 @@ def _kill_filters(client: Client, options: tuple[bytes, ...]) -> tuple[list[Call
         elif name == b"USER":
             user = client.server.access.find(value)
             if user is None:
-                raise CommandError(b"ERR No such user '%b'" % value)
+                raise CommandError(b"ERR No such user '%b'" % errors.shown(value))
             tests[name] = lambda one, wanted=user: one.user is wanted  # type: ignore[misc]
         elif name == b"SKIPME" and value.upper() in (b"YES", b"NO"):
             skip_me = value.upper() == b"YES"

@@ -151,7 +151,7 @@ def hello(client: Client, *arguments: bytes) -> Reply:
             check_name(name)
             place += 2
         else:
-            raise CommandError(b"ERR Syntax error in HELLO option '%b'" % arguments[place])
+            raise CommandError(b"ERR Syntax error in HELLO option '%b'" % errors.shown(arguments[place]))
     if credentials is not None:
         _log_in(client, *credentials)
     if not client.authenticated:

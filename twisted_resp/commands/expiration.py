@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from twisted_resp import errors
 from twisted_resp.commands.expire_options import EX, EXAT, PX, PXAT, deadline, expire_at
 from twisted_resp.commands.generic import read_untouched
 from twisted_resp.commands.table import FAST, READONLY, WRITE, command
@@ -118,7 +119,7 @@ def _parse_conditions(words: Sequence[bytes]) -> int:
     for word in words:
         condition = _CONDITIONS.get(word.upper())
         if condition is None:
-            raise CommandError(b"ERR Unsupported option %b" % word)
+            raise CommandError(b"ERR Unsupported option %b" % errors.shown(word))
         asked |= condition
     if asked & _NX and asked & ~_NX:
         raise CommandError(b"ERR NX and XX, GT or LT options at the same time are not compatible")

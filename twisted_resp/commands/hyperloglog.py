@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from twisted_resp import errors
 from twisted_resp.commands.table import ADMIN, DENYOOM, FAST, MAY_REPLICATE, READONLY, WRITE, command
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import STRING
@@ -161,7 +162,7 @@ def pfdebug(client: Client, subcommand: bytes, key: bytes) -> Reply:
             return 1 if _make_dense(client, key, buffer) else 0
     except ValueError:
         raise CommandError(_CORRUPTED) from None
-    raise CommandError(b"ERR Unknown PFDEBUG subcommand '%b'" % subcommand)
+    raise CommandError(b"ERR Unknown PFDEBUG subcommand '%b'" % errors.shown(subcommand))
 
 
 def _make_dense(client: Client, key: bytes, buffer: bytearray) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from twisted_resp import errors
 from twisted_resp.commands.helping import help_reply
 from twisted_resp.commands.table import ADMIN, LOADING, NOSCRIPT, STALE, command, container
 from twisted_resp.errors import CommandError
@@ -89,7 +90,7 @@ def latency_graph(client: Client, event: bytes) -> Reply:
     """Returns a latency graph for an event."""
     series = client.server.latency.events.get(event)
     if series is None:
-        raise CommandError(b"ERR No samples available for event '%b'" % event)
+        raise CommandError(b"ERR No samples available for event '%b'" % errors.shown(event))
     latencies = [latency for _, latency in series.samples]
     heading = b"%b - high %d ms, low %d ms (all time high %d ms)\n" % (
         event,

@@ -12,8 +12,9 @@ from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.database import type_name
 from twisted_resp.resp import Reply
 from twisted_resp.server.client import Client
+from twisted_resp.text import integers
 from twisted_resp.text.glob import Matcher, compile_glob
-from twisted_resp.text.integers import parse_integer, parse_unsigned
+from twisted_resp.text.integers import parse_integer
 
 __all__ = ["ScanOptions", "parse_cursor", "parse_scan_options"]
 
@@ -43,7 +44,7 @@ def parse_cursor(data: bytes) -> int:
 
     :raises CommandError: it is none.
     """
-    cursor = parse_unsigned(data)
+    cursor = integers.parse_cursor(data)
     if cursor is None:
         raise CommandError(errors.INVALID_CURSOR)
     return cursor
@@ -78,7 +79,7 @@ def parse_scan_options(options: Sequence[bytes], *, keys: bool = False, fields: 
         elif word == b"TYPE" and argument is not None and keys:
             wanted = argument.lower()
             if wanted not in _TYPES:
-                raise CommandError(b"ERR unknown type name '%b'" % argument)
+                raise CommandError(b"ERR unknown type name '%b'" % errors.shown(argument))
         elif word == b"NOVALUES":
             if not fields:
                 raise CommandError(b"ERR NOVALUES option can only be used in HSCAN")

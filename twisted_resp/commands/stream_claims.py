@@ -64,7 +64,7 @@ class _ClaimOptions:
                 place += 1
                 self.last_id = strict_id(words[place])
             else:
-                raise CommandError(b"ERR Unrecognized XCLAIM option '%b'" % words[place])
+                raise CommandError(b"ERR Unrecognized XCLAIM option '%b'" % errors.shown(words[place]))
             place += 1
         if self.delivery_time is not None and not 0 <= self.delivery_time <= now:
             # Clocks differ: a time to come is no error.

@@ -8,6 +8,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
+from twisted_resp import errors
 from twisted_resp.commands.stream_groups import changed, take_consumer, tell_claim, tell_position
 from twisted_resp.commands.stream_options import strict_id
 from twisted_resp.commands.stream_reading import Reading, parse_reading, streams_reply
@@ -121,7 +122,7 @@ def _read(client: Client, reading: Reading) -> Reply:
     for key, text in zip(reading.keys, reading.ids):
         stream = client.db.read_as(key, Stream)
         if stream is None or name not in stream.groups:
-            raise CommandError(_NO_GROUP % (key, name))
+            raise CommandError(_NO_GROUP % (errors.shown(key), errors.shown(name)))
         starts.append(_starting_point(text))
     # What comes of it is told as claims and positions.
     client.server.effects.suppress()

@@ -70,12 +70,16 @@ SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]
 
 def no_group(key: bytes, name: bytes) -> CommandError:
     """What most commands say where the key or the group is not there."""
-    return CommandError(b"NOGROUP No such key '%b' or consumer group '%b'" % (key, name))
+    return CommandError(
+        b"NOGROUP No such key '%b' or consumer group '%b'" % (errors.shown(key), errors.shown(name))
+    )
 
 
 def no_group_for_key(key: bytes, name: bytes) -> CommandError:
     """What XGROUP and XINFO say where the group is not there, though the key is."""
-    return CommandError(b"NOGROUP No such consumer group '%b' for key name '%b'" % (name, key))
+    return CommandError(
+        b"NOGROUP No such consumer group '%b' for key name '%b'" % (errors.shown(name), errors.shown(key))
+    )
 
 
 def find_group(client: Client, key: bytes, name: bytes) -> tuple[Stream, Group]:

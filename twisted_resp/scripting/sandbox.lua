@@ -543,7 +543,8 @@ local function flatten(value, out, depth)
   end
   part = rawget(value, "double")
   if type(part) == "number" then
-    out[size + 2], out[size + 3] = "double", part
+    -- (Python gets the number 0 without its sign.)
+    out[size + 2], out[size + 3] = "double", (part == 0 and 1 / part < 0) and "-0" or part
     return
   end
   part = rawget(value, "big_number")

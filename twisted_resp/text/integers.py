@@ -11,6 +11,7 @@ __all__ = [
     "INT64_MIN",
     "UINT32_MAX",
     "UINT64_MAX",
+    "parse_cursor",
     "parse_integer",
     "parse_octal",
     "parse_unsigned",
@@ -67,6 +68,21 @@ def parse_unsigned(data: bytes) -> int | None:
     value = parse_integer(data)
     if value is not None:
         return value if value >= 0 else None
+    return _strtoull(data)
+
+
+def parse_cursor(data: bytes) -> int | None:
+    """Read the cursor of a SCAN, or return None: as C's ``strtoul`` does, but for blanks in front.
+
+    So the empty string is 0, and a negative number wraps around.
+    """
+    data = data.partition(b"\0")[0]
+    if not data:
+        return 0
+    return None if data[0] in b" \t\n\v\f\r" else _strtoull(data)
+
+
+def _strtoull(data: bytes) -> int | None:
     match = _STRTOULL.fullmatch(data)
     if match is None:
         return None

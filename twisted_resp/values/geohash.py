@@ -9,7 +9,7 @@ https://redis.io/docs/latest/commands/geoadd/
 
 from __future__ import annotations
 
-from math import asin, cos, inf, pi, sin, sqrt
+from math import asin, cos, inf, isfinite, nan, pi, sin, sqrt
 from typing import NamedTuple
 
 __all__ = [
@@ -140,7 +140,9 @@ class Shape:
         height = self._half_height / _EARTH_RADIUS / _RADIANS
         # The parallel on the side of the equator is longer, so a width takes fewer degrees there.
         away = self.latitude - height if self.latitude < 0 else self.latitude + height
-        width = self._half_width / _EARTH_RADIUS / cos(away * _RADIANS) / _RADIANS
+        # An endless height leaves no width (a NaN), and then nothing is outside.
+        narrowing = cos(away * _RADIANS) if isfinite(away) else nan
+        width = self._half_width / _EARTH_RADIUS / narrowing / _RADIANS
         return Area(
             self.longitude - width, self.latitude - height, self.longitude + width, self.latitude + height
         )

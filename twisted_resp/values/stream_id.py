@@ -88,6 +88,8 @@ def parse_strict_id(text: bytes, missing_sequence: int = 0) -> StreamId | None:
     """Read ``1-2`` or ``1``, but neither ``-`` nor ``+``; None on error."""
     if len(text) > _MAX_TEXT:
         return None
+    if b"\0" in text:  # where a text ends in C
+        text = text[: text.index(b"\0")]
     before, dash, after = text.partition(b"-")
     milliseconds = _parse_unsigned(before)
     if milliseconds is None:

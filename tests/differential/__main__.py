@@ -1,0 +1,109 @@
+"""Compare a server with a redis-server on random commands.
+
+    python -m tests.differential --commands 200000 --seed 1
+
+starts a server of this checkout and a redis-server, both on free ports, asks both the same and prints what is answered
+differently. The same seed asks the same. Ends with status 1 where anything differed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.conftest import free_port
+from tests.differential.runner import Runner
+from tests.differential.wire import Connection, Item
+
+
+@contextmanager
+def _process(command: list[str], port: int) -> Iterator[Connection]:
+    with tempfile.TemporaryDirectory() as directory:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--dir", directory], stdout=subprocess.DEVNULL
+        )
+        try:
+            for _ in range(200):
+                time.sleep(0.1)
+                try:
+                    connection = Connection("127.0.0.1", port)
+                    break
+                except OSError:
+                    continue
+            yield connection
+            connection.close()
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def shortened(reply: Item, other: Item) -> str:
+    """A reply without what is the same in the other one."""
+    if isinstance(reply.value, list) and isinstance(other.value, list):
+        if len(reply.value) != len(other.value):
+            return f"{len(reply.value)} items: {[item.value for item in reply.value]}"[:1000]
+        places = [place for place, item in enumerate(reply.value) if item != other.value[place]]
+        return f"... [{places[0]}] {shortened(reply.value[places[0]], other.value[places[0]])}"
+    return f"{reply.mark.decode()} {reply.value!r}"[:1000]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.differential", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument(
+        "--commands", type=int, default=100_000, help="how many to ask (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="where chance begins (default: %(default)s)")
+    parser.add_argument(
+        "--protocol", type=int, choices=(2, 3), default=2, help="RESP version (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--groups", nargs="*", default=[], help="groups of commands, as COMMAND DOCS names them"
+    )
+    parser.add_argument(
+        "--check",
+        type=int,
+        default=2000,
+        help="compare all keys after so many commands (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--most", type=int, default=20, help="stop after so many differences (default: %(default)s)"
+    )
+    options = parser.parse_args()
+    program = shutil.which("redis-server")
+    if program is None:
+        parser.error("redis-server is not installed")
+    redis = [program, "--save", "", "--enable-debug-command", "local"]
+    with (
+        _process([sys.executable, "-m", "twisted_resp"], free_port()) as ours,
+        _process(redis, free_port()) as theirs,
+    ):
+        runner = Runner(ours, theirs, options.seed, options.protocol, tuple(options.groups))
+        runner.check_every = options.check
+        found = 0
+        for difference in runner.run(
+            options.commands, lambda done: print(f"\r{done}", end="", file=sys.stderr)
+        ):
+            found += 1
+            print("\n", *difference.words[:40], sep=" ")
+            print("  ours:  ", shortened(difference.ours, difference.theirs))
+            print("  theirs:", shortened(difference.theirs, difference.ours))
+            named = set(difference.words[1:])
+            for words in difference.before:
+                if named & set(words[1:]) and len(words) < 30:
+                    print("    after:", words)
+            if found >= options.most:
+                break
+    print(f"\n{sum(runner.asked.values())} commands, {runner.errors} of them errors, {found} differences")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
