@@ -179,16 +179,19 @@ def shown(data: bytes) -> bytes:
     return data.partition(b"\0")[0].replace(b"\r", b" ").replace(b"\n", b" ")
 
 
-def unknown_command(args: list[bytes]) -> CommandError:
-    """What an unknown name gets: the name and the first arguments, each list cut at 128 bytes."""
+def unknown_command(args: list[bytes], before_7: bool = False) -> CommandError:
+    """What an unknown name gets: the name and the first arguments, each list cut at 128 bytes.
+
+    :param before_7: whether to quote them as versions before 7.0 did.
+    """
+    quoted = b"`%b`, " if before_7 else b"'%b' "
     first = b""
     for arg in args[1:]:
         if len(first) >= 128:
             break
-        first += b"'%b' " % shown(arg[: 128 - len(first)])
-    return CommandError(
-        b"ERR unknown command '%b', with args beginning with: %b" % (shown(args[0][:128]), first)
-    )
+        first += quoted % shown(arg[: 128 - len(first)])
+    sentence = b"ERR unknown command `%b`, " if before_7 else b"ERR unknown command '%b', "
+    return CommandError(sentence % shown(args[0][:128]) + b"with args beginning with: " + first)
 
 
 def unknown_subcommand(container: bytes, subcommand: bytes) -> CommandError:

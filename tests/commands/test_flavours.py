@@ -140,6 +140,29 @@ def test_what_is_told_of_commands(answer: Callable[..., Any]) -> None:
     assert answer("redis-6.2", "COMMAND", "COUNT") < answer("redis-8.4", "COMMAND", "COUNT")
 
 
+def test_wording(answer: Callable[..., Any]) -> None:
+    assert answer("redis-6.2", "NO", "a") == "ERR unknown command `NO`, with args beginning with: `a`, "
+    assert answer("redis-7.0", "NO", "a") == "ERR unknown command 'NO', with args beginning with: 'a' "
+    for name in ("redis-7.0", "redis-7.2"):
+        answer(name, "ACL", "SETUSER", "u", "~a", "+set")
+    assert answer("redis-7.0", "ACL", "DRYRUN", "u", "SET", "b", 1) == (
+        b"This user has no permissions to access the 'b' key"
+    )
+    assert answer("redis-7.2", "ACL", "DRYRUN", "u", "SET", "b", 1) == (
+        b"User u has no permissions to access the 'b' key"
+    )
+
+
+def test_parameters(answer: Callable[..., Any]) -> None:
+    assert answer("redis-6.2", "CONFIG", "GET", "*listpack*") == {}
+    assert b"hash-max-listpack-value" in answer("redis-7.0", "CONFIG", "GET", "*listpack*")
+    assert answer("redis-7.0", "CONFIG", "GET", "set-max-listpack-entries") == {}
+    assert answer("redis-7.0", "CONFIG", "SET", "set-max-listpack-entries", 1) == (
+        "ERR Unknown option or number of arguments for CONFIG SET - 'set-max-listpack-entries'"
+    )
+    assert answer("redis-7.2", "CONFIG", "SET", "set-max-listpack-entries", 1) == b"OK"
+
+
 def test_a_flavour_with_everything_has_the_very_table() -> None:
     load_all()
     assert flavours.commands_of(ALL) is all_commands()

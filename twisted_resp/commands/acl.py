@@ -101,7 +101,7 @@ def acl_dryrun(client: Client, name: bytes, *call: bytes) -> Reply:
     if not entry.least <= len(args) <= entry.most:
         raise errors.wrong_arity(entry.full_name)
     denied = denial(user, entry, args)
-    return OK if denied is None else denied.sentence(user, entry, args, verbose=True)
+    return OK if denied is None else denied.verdict(server, user, entry, args)
 
 
 @command("ACL GENPASS [bits]", _USUAL, since="6.0.0", complexity="O(1)")
@@ -190,23 +190,25 @@ def acl_log(client: Client, operation: bytes | None = None, *rest: bytes) -> Rep
     if count is None:
         raise CommandError(errors.NOT_AN_INTEGER)
     now = client.server.now_ms
-    return [
-        Map(
-            [
-                (b"count", entry.count),
-                (b"reason", entry.reason),
-                (b"context", entry.context),
-                (b"object", entry.what),
-                (b"username", entry.user),
-                (b"age-seconds", (now - entry.updated) / 1000),
-                (b"client-info", entry.client),
+    shown: list[Reply] = []
+    for entry in log.newest(count):
+        fields: list[tuple[bytes, Reply]] = [
+            (b"count", entry.count),
+            (b"reason", entry.reason),
+            (b"context", entry.context),
+            (b"object", entry.what),
+            (b"username", entry.user),
+            (b"age-seconds", (now - entry.updated) / 1000),
+            (b"client-info", entry.client),
+        ]
+        if client.server.flavour.has("7.2.0"):
+            fields += [
                 (b"entry-id", entry.number),
                 (b"timestamp-created", entry.created),
                 (b"timestamp-last-updated", entry.updated),
             ]
-        )
-        for entry in log.newest(count)
-    ]
+        shown.append(Map(fields))
+    return shown
 
 
 @command("ACL SAVE", _ADMIN, since="6.0.0", complexity=_EACH_USER, tips=_EVERYWHERE)

@@ -100,7 +100,7 @@ def find(server: Server, args: list[bytes]) -> CommandEntry | CommandError:
     """The entry for a request, or the error that it deserves: unknown, or a wrong number of arguments."""
     entry = server.commands.get(args[0]) or server.commands.get(args[0].lower())
     if entry is None:
-        return errors.unknown_command(args)
+        return errors.unknown_command(args, before_7=not server.flavour.has("7.0.0"))
     if entry.subcommands is not None and len(args) > 1:
         subentry = entry.subcommands.get(args[1]) or entry.subcommands.get(args[1].lower())
         if subentry is None:

@@ -39,6 +39,18 @@ _CHANNELS: Final = {
 # Of several denials the one is told that comes latest here, and of two alike the one that stands later in the call.
 _ORDER: Final = {COMMAND: 0, KEY: 1, CHANNEL: 2}
 
+# How versions before 7.2 said it.
+_BEFORE_7_2: Final = {
+    COMMAND: b"run the '%b' command",
+    KEY: b"access one of the keys used as arguments",
+    CHANNEL: b"access one of the channels used as arguments",
+}
+_SCRIPTS_BEFORE_7_2: Final = {
+    COMMAND: b"run this command or subcommand",
+    KEY: b"access at least one of the keys mentioned in the command arguments",
+    CHANNEL: b"publish to the channel mentioned in the command",
+}
+
 #: Places of keys, and what is needed of them.
 Keys = list[tuple[int, int]]
 
@@ -57,20 +69,28 @@ class Denial(NamedTuple):
         """The command, key or channel that is not allowed."""
         return entry.full_name if self.reason == COMMAND else args[self.place]
 
-    def sentence(self, user: User, entry: CommandEntry, args: list[bytes], verbose: bool = False) -> bytes:
-        """The denial in words.
-
-        :param verbose: whether to name the key or channel.
-        """
+    def sentence(self, server: Server, user: User, entry: CommandEntry, args: list[bytes]) -> bytes:
+        """The denial as the client hears it."""
+        if not server.flavour.has("7.2.0"):
+            return b"this user has no permissions to " + _BEFORE_7_2[self.reason].replace(
+                b"%b", entry.full_name
+            )
         if self.reason == COMMAND:
             return b"User %b has no permissions to run the '%b' command" % (user.name, entry.full_name)
-        if verbose:
-            return b"User %b has no permissions to access the '%b' %b" % (
-                user.name,
-                args[self.place],
-                self.reason,
-            )
         return b"No permissions to access a " + self.reason
+
+    def sentence_in_script(self, server: Server, user: User, entry: CommandEntry, args: list[bytes]) -> bytes:
+        """The denial as a script hears it."""
+        if not server.flavour.has("7.2.0"):
+            return b"The user executing the script can't " + _SCRIPTS_BEFORE_7_2[self.reason]
+        return b"ACL failure in script: " + self.sentence(server, user, entry, args)
+
+    def verdict(self, server: Server, user: User, entry: CommandEntry, args: list[bytes]) -> bytes:
+        """The denial as somebody else is told of it, with the name of the key or channel (ACL DRYRUN)."""
+        who = b"User " + user.name if server.flavour.has("7.2.0") else b"This user"
+        if self.reason == COMMAND:
+            return b"%b has no permissions to run the '%b' command" % (who, entry.full_name)
+        return b"%b has no permissions to access the '%b' %b" % (who, args[self.place], self.reason)
 
 
 def denial(user: User, entry: CommandEntry, args: list[bytes]) -> Denial | None:
@@ -175,7 +195,7 @@ def categories(server: Server) -> dict[bytes, tuple[str, ...]]:
 def refusal(client: Client, denied: Denial, entry: CommandEntry, args: list[bytes]) -> CommandError:
     """Note a denial, and answer what the client hears in place of a reply."""
     note_denial(client, denied, entry, args, b"toplevel" if client.transaction is None else b"multi")
-    return RefusalError(b"NOPERM " + denied.sentence(client.user, entry, args))
+    return RefusalError(b"NOPERM " + denied.sentence(client.server, client.user, entry, args))
 
 
 def recheck(client: Client, args: list[bytes]) -> CommandError | None:

@@ -265,7 +265,7 @@ class Engine:
             running.caller.last_command = self._entry_of(running).full_name
             note_denial(running.caller, denied, entry, words, b"lua")
             return self._refused(
-                entry, b"ERR ACL failure in script: " + denied.sentence(client.user, entry, words)
+                entry, b"ERR " + denied.sentence_in_script(server, client.user, entry, words)
             )
         master = server.replication.master
         if (

@@ -20,6 +20,7 @@ from twisted_resp.errors import SYNTAX, CommandError
 from twisted_resp.keyspace import lfu
 from twisted_resp.keyspace.keyspace import TOUCH_LFU, TOUCH_LRU
 from twisted_resp.server.eviction import make_room
+from twisted_resp.server.flavour import later_parameters
 from twisted_resp.server.parameters import HIDDEN, IMMUTABLE, PARAMETERS, PROTECTED, Parameter
 from twisted_resp.text.glob import compile_glob
 
@@ -53,6 +54,11 @@ class Configuration:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        later = later_parameters(server.flavour)
+        #: What can be asked for and set.
+        self._known: Mapping[bytes, Parameter] = _BY_NAME
+        if later:
+            self._known = {name: parameter for name, parameter in _BY_NAME.items() if name not in later}
         self._kept: dict[bytes, Any] = {
             parameter.name: parameter.default for parameter in PARAMETERS if not parameter.bound
         }
@@ -85,7 +91,7 @@ class Configuration:
         :returns: False where there is no such parameter.
         :raises ValueError: in the words of Redis.
         """
-        parameter = _BY_NAME.get(name)
+        parameter = self._known.get(name)
         if parameter is None:
             return False
         if not parameter.kind.many and len(words) != 1:
@@ -110,12 +116,12 @@ class Configuration:
         found: dict[bytes, tuple[bytes, bytes]] = {}
         for pattern in patterns:
             if _PATTERN.isdisjoint(pattern):
-                parameter = _BY_NAME.get(pattern.lower())
+                parameter = self._known.get(pattern.lower())
                 if parameter is not None:
                     found.setdefault(pattern.lower(), (pattern, self._printed(parameter)))
                 continue
             matches = compile_glob(pattern, nocase=True)
-            for name, parameter in _BY_NAME.items():
+            for name, parameter in self._known.items():
                 if not parameter.flags & HIDDEN and name not in found and matches(name):
                     found[name] = (name, self._printed(parameter))
         return list(found.values())
@@ -132,7 +138,7 @@ class Configuration:
         chosen: dict[bytes, bytes] = {}
         for name, text in zip(words[::2], words[1::2]):
             canonical = name.lower()
-            parameter = _BY_NAME.get(canonical)
+            parameter = self._known.get(canonical)
             if parameter is None:
                 raise CommandError(b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % name)
             if parameter.flags & IMMUTABLE:

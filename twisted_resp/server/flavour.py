@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["ALL", "FLAVOURS", "Flavour", "flavour_named"]
+__all__ = ["ALL", "FLAVOURS", "Flavour", "flavour_named", "later_parameters"]
 
 Version = tuple[int, ...]
 
@@ -55,6 +55,35 @@ FLAVOURS: Final = {
         Flavour("valkey-8", b"valkey", b"8.0.2", b"7.2.4", (7, 2, 4)),
     )
 }
+
+
+# The parameters of the configuration that came with a version, by name: what was renamed keeps its former name.
+_PARAMETERS: Final = {
+    "7.0.0": """
+        aof-timestamp-enabled appenddirname bind-source-addr busy-reply-threshold cluster-allow-pubsubshard-when-down
+        cluster-announce-hostname cluster-link-sendbuf-limit cluster-port cluster-preferred-endpoint-type
+        enable-debug-command enable-module-command enable-protected-configs hash-max-listpack-entries
+        hash-max-listpack-value latency-tracking latency-tracking-info-percentiles list-max-listpack-size
+        maxmemory-clients propagation-error-behavior repl-diskless-sync-max-replicas replica-ignore-disk-write-errors
+        shutdown-on-sigint shutdown-on-sigterm shutdown-timeout socket-mark-id zset-max-listpack-entries
+        zset-max-listpack-value
+        """,
+    "7.2.0": """
+        aof-rewrite-cpulist bgsave-cpulist bio-cpulist cluster-announce-human-nodename locale-collate server-cpulist
+        set-max-listpack-entries set-max-listpack-value
+        """,
+    "7.4.0": "hide-user-data-from-log max-new-connections-per-cycle max-new-tls-connections-per-cycle",
+}
+
+
+def later_parameters(flavour: Flavour) -> frozenset[bytes]:
+    """The names of parameters that a flavour does not know."""
+    return frozenset(
+        name.encode()
+        for since, names in _PARAMETERS.items()
+        if not flavour.has(since)
+        for name in names.split()
+    )
 
 
 def flavour_named(name: str) -> Flavour:
