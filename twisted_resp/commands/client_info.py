@@ -115,7 +115,7 @@ def client_line(client: Client, asking: Client) -> bytes:
         (b"tot-mem", memory),
         (b"events", events),
         (b"cmd", client.last_command),
-        (b"user", client.user.name),
+        (b"user", b"(superuser)" if client.is_master else client.user.name),
         (b"redir", client.tracking.redirect if client.tracking is not None else -1),
         (b"resp", client.protocol),
         (b"lib-name", client.lib_name),
