@@ -109,6 +109,12 @@ def test_version_1() -> None:
     assert reader.end == len(data)
 
 
+def test_a_damaged_value_is_told_by_its_kind() -> None:
+    for kind, name in ((b"\x0c", "Zset ziplist"), (b"\x10", "Hash listpack"), (b"\x09", "Zipmap")):
+        with pytest.raises(RdbError, match=f"at byte 17: {name} integrity check failed: "):
+            list(FileReader(sealed(kind + b"\x01k" + b"\x04abcd"), Limits()))
+
+
 def test_what_is_passed_over() -> None:
     name = 0
     for character in b"examples-":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from twisted.logger import Logger
+
 from twisted_resp import errors
 from twisted_resp.commands.generic import read_untouched
 from twisted_resp.commands.numbers import integer
@@ -20,6 +22,8 @@ from twisted_resp.resp import OK, Reply
 from twisted_resp.server.client import Client
 
 GROUP = "generic"
+
+_log = Logger()
 
 _BUSY: Final = b"BUSYKEY Target key name already exists."
 _NOT_INTACT: Final = b"ERR DUMP payload version or checksum are wrong"
@@ -73,12 +77,13 @@ def restore(client: Client, key: bytes, ttl: bytes, payload: bytes, *options: by
     expires_at = integer(ttl)
     if expires_at < 0:
         raise CommandError(b"ERR Invalid TTL value, must be >= 0")
-    if not is_intact(payload):
+    if not is_intact(payload, client.server.saving.checks):
         raise CommandError(_NOT_INTACT)
     keyspace = client.server.keyspace
     try:
         value = load(payload, keyspace.limits)
-    except RdbError:
+    except RdbError as error:
+        _log.warn("RESTORE: bad data format: {error}", error=error)
         raise CommandError(_BAD_DATA) from None
     effects = client.server.effects
     if expires_at and not absolute:

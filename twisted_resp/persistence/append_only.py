@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter
@@ -53,6 +54,8 @@ class AppendOnlyFile(AppendOnly):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
+        #: How long to wait before each write (seconds), for tests.
+        self.flush_delay = 0.0
         self._manifest: Manifest | None = None
         self._descriptor = -1
         self._position = 0  # the size of the file that is written to
@@ -212,6 +215,8 @@ class AppendOnlyFile(AppendOnly):
         server.commit = None
         if not self._pieces or self._descriptor < 0:
             return
+        if self.flush_delay:
+            time.sleep(self.flush_delay)
         data = b"".join(self._pieces)
         always = server.configuration[b"appendfsync"] == b"always"
         try:

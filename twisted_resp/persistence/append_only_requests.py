@@ -7,6 +7,7 @@ from typing import Final, cast
 from twisted.logger import Logger
 
 from twisted_resp.commands.debug import add_subcommand
+from twisted_resp.commands.numbers import integer
 from twisted_resp.commands.table import ADMIN, NO_ASYNC_LOADING, NOSCRIPT, command
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence.append_only import AppendOnlyFile
@@ -58,6 +59,21 @@ def _load_again(client: Client) -> Reply:
     _log.info("Append Only File loaded by DEBUG LOADAOF")
     return OK
 
+
+def _sleep_before_flush(client: Client, microseconds: bytes) -> Reply:
+    _file(client).flush_delay = integer(microseconds) / 1_000_000
+    return OK
+
+
+add_subcommand(
+    b"AOF-FLUSH-SLEEP",
+    1,
+    1,
+    _sleep_before_flush,
+    b"""AOF-FLUSH-SLEEP <microsec>
+    Server will sleep before flushing the AOF, this is used for testing.
+""",
+)
 
 add_subcommand(
     b"LOADAOF",

@@ -134,6 +134,21 @@ def _reload(client: Client, *options: bytes) -> Reply:
     return OK
 
 
+def _skip_checks(client: Client, value: bytes) -> Reply:
+    client.server.saving.checks = value == b"0"
+    return OK
+
+
+add_subcommand(
+    b"SET-SKIP-CHECKSUM-VALIDATION",
+    1,
+    1,
+    _skip_checks,
+    b"""SET-SKIP-CHECKSUM-VALIDATION <0|1>
+    Enables or disables checksum checks for RDB files and RESTORE's payload.
+""",
+)
+
 add_subcommand(
     b"RELOAD",
     0,

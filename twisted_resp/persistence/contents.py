@@ -71,7 +71,7 @@ def load_steps(
     databases = keyspace.databases
     configuration = server.configuration
     loading = server.loading
-    reader = FileReader(data, keyspace.limits, configuration[b"rdbchecksum"])
+    reader = FileReader(data, keyspace.limits, configuration[b"rdbchecksum"] and server.saving.checks)
     if reader.version > NEWEST:
         _log.info("RDB version {version}: newer than what is written here", version=reader.version)
     now = keyspace.now

@@ -48,7 +48,15 @@ def read_value(cursor: Cursor, kind: int, limits: Limits) -> Any:
     if reader is None:
         # Also what only versions have that are newer than all that we know.
         raise RdbError(f"unknown type of value {kind}")
-    return reader(cursor, kind, limits)
+    try:
+        return reader(cursor, kind, limits)
+    except EmptyValueError:
+        raise
+    except RdbError as error:
+        packed = _PACKED.get(kind)
+        if packed is None:
+            raise
+        raise RdbError(f"{packed} integrity check failed: {error}") from None
 
 
 def _no_empty(elements: Sequence[Any]) -> None:
@@ -85,6 +93,8 @@ def _read_quicklist(cursor: Cursor, kind: int, limits: Limits) -> List:
         container = cursor.length() if kind == rdb.LIST_QUICKLIST_2 else 0
         data = cursor.string()
         if container == rdb.PLAIN:
+            if not data:
+                raise RdbError("a node of its own holds an empty element")
             nodes.append((True, [data]))
         elif container == rdb.PACKED:
             nodes.append((False, as_bytes(unpack_listpack(data))))
@@ -184,6 +194,8 @@ def _read_packed_hash(cursor: Cursor, kind: int, limits: Limits) -> Hash:
         elements = unpack_ziplist(cursor.string())
     else:
         elements = unpack_zipmap(cursor.string())
+        if not elements:
+            raise RdbError("it is empty")
     fields, values = elements[::2], elements[1::2]
     # A zipmap is converted with a look at the lengths; the others stay what they are.
     encoding = b"hashtable" if kind == rdb.HASH_ZIPMAP else b"listpack"
@@ -274,6 +286,22 @@ def _hash(
         raise RdbError("a hash has a field twice")
     return Hash.load(limits, items, encoding, expiries)
 
+
+# What is damaged, in the words of Redis' log, where a value is packed into one string.
+_PACKED: Final = {
+    rdb.HASH_ZIPMAP: "Zipmap",
+    rdb.LIST_ZIPLIST: "List ziplist",
+    rdb.SET_INTSET: "Intset",
+    rdb.ZSET_ZIPLIST: "Zset ziplist",
+    rdb.HASH_ZIPLIST: "Hash ziplist",
+    rdb.LIST_QUICKLIST: "Ziplist",
+    rdb.HASH_LISTPACK: "Hash listpack",
+    rdb.ZSET_LISTPACK: "Zset listpack",
+    rdb.LIST_QUICKLIST_2: "Listpack",
+    rdb.SET_LISTPACK: "Set listpack",
+    rdb.HASH_LISTPACK_EX_PRE_GA: "Hash listpack",
+    rdb.HASH_LISTPACK_EX: "Hash listpack",
+}
 
 _READERS: Final[dict[int, _Reader]] = {
     rdb.STRING: _read_string,

@@ -72,11 +72,13 @@ def _read_node(cursor: Cursor, stream: Stream, previous: StreamId | None) -> Str
     start = (int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big"))
     if previous is not None and start <= previous:
         raise RdbError("the ids of a stream are not in ascending order")
-    elements = unpack_listpack(cursor.string())
+    packed = cursor.string()
     try:
-        return _add_node(stream, start, elements, previous)
+        return _add_node(stream, start, unpack_listpack(packed), previous)
     except (IndexError, TypeError):
-        raise RdbError("a node of a stream is malformed") from None
+        raise RdbError("Stream listpack integrity check failed: a node is malformed") from None
+    except RdbError as error:
+        raise RdbError(f"Stream listpack integrity check failed: {error}") from None
 
 
 def _number(element: Element) -> int:
@@ -173,7 +175,7 @@ def _read_consumer(cursor: Cursor, kind: int, group: Group, pending: dict[Stream
     active_time = cursor.milliseconds() if kind >= rdb.STREAM_3 else seen_time
     consumer = group.create_consumer(name, seen_time)
     if consumer is None:
-        raise RdbError("a group has a consumer twice")
+        raise RdbError("Duplicate stream consumer detected")
     consumer.active_time = active_time
     for _ in range(cursor.count(16)):
         entry_id = cursor.pair()

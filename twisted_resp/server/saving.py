@@ -56,6 +56,7 @@ class Saving:
         ``empty`` as collections with nothing in them.
     :ivar facts: what the file said of the server that wrote it.
     :ivar may_fork: whether the process is the server's own, so that it may fork for a BGSAVE.
+    :ivar checks: whether checksums are looked at, of files and of what is restored.
     :ivar points: pairs of seconds and changes after which to save unasked. Other than Redis, which has some by
         default, a server has none until somebody sets them.
     """
@@ -73,6 +74,7 @@ class Saving:
         self.empty = 0
         self.facts: dict[bytes, bytes] = {}
         self.may_fork = False
+        self.checks = True
         self.points: tuple[tuple[int, int], ...] = ()
         self._saved_dirty = 0
 
