@@ -71,7 +71,7 @@ def acl_cat(client: Client, category: bytes | None = None, *rest: bytes) -> Repl
         return [name.encode() for name in CATEGORIES]
     members = client.server.access.catalogue.members(category)
     if members is None:
-        raise CommandError(b"ERR Unknown category '%b'" % category[:128])
+        raise CommandError(b"ERR Unknown category '%b'" % errors.shown(category[:128]))
     return sorted(members)
 
 
@@ -93,11 +93,11 @@ def acl_dryrun(client: Client, name: bytes, *call: bytes) -> Reply:
     server = client.server
     user = server.access.find(name)
     if user is None:
-        raise CommandError(b"ERR User '%b' not found" % name)
+        raise CommandError(b"ERR User '%b' not found" % errors.shown(name))
     args = list(call)
     entry = look_up(server, args)
     if entry is None:
-        raise CommandError(b"ERR Command '%b' not found" % args[0])
+        raise CommandError(b"ERR Command '%b' not found" % errors.shown(args[0]))
     if not entry.least <= len(args) <= entry.most:
         raise errors.wrong_arity(entry.full_name)
     denied = denial(user, entry, args)

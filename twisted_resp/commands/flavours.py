@@ -88,12 +88,40 @@ def _kill_filters(args: Sequence[bytes]) -> bool:
 def _last_entry(args: Sequence[bytes]) -> bool:
     """XREAD's ``+``, for the last entry of a stream."""
     lower = [arg.lower() for arg in args]
-    return b"streams" in lower and b"+" in args[lower.index(b"streams") + 1 :]
+    if b"streams" not in lower:
+        return False
+    streams = args[lower.index(b"streams") + 1 :]
+    return b"+" in streams[len(streams) // 2 :]
+
+
+def _before_id(args: Sequence[bytes]) -> list[bytes]:
+    """The options of XADD, in lower case: all that stands between the key and the id."""
+    place = 1
+    while place < len(args):
+        word = args[place].lower()
+        if word in (b"maxlen", b"minid"):
+            place += 3 if tuple(args[place + 1 : place + 2]) in ((b"=",), (b"~",)) else 2
+        elif word == b"limit":
+            place += 2
+        elif word in _XADD_OPTIONS:
+            place += 1
+        else:
+            break
+    return [arg.lower() for arg in args[1:place]]
+
+
+_XADD_OPTIONS: Final = frozenset((b"nomkstream", b"keepref", b"delref", b"acked"))
+
+
+def _entries_of_groups(args: Sequence[bytes]) -> bool:
+    """XADD's policies for entries that consumer groups know."""
+    return not {b"keepref", b"delref", b"acked"}.isdisjoint(_before_id(args))
 
 
 def _millisecond_id(args: Sequence[bytes]) -> bool:
     """XADD's ``<ms>-*``."""
-    return any(arg.endswith(b"-*") and arg[:-2].isdigit() for arg in args[1:])
+    place = 1 + len(_before_id(args))
+    return place < len(args) and args[place].endswith(b"-*") and args[place][:-2].isdigit()
 
 
 def _get_if_new(args: Sequence[bytes]) -> bool:
@@ -140,17 +168,13 @@ _LATER: Final[Mapping[str, tuple[_Later, ...]]] = {
     "shutdown": (_Later("7.0.0", uses=_anywhere("NOW FORCE ABORT")),),
     "xadd": (
         _Later("7.0.0", uses=_millisecond_id, error=_BAD_ID),
-        _Later(
-            "8.2.0",
-            # To the older version the word is an id, and not a good one.
-            uses=_options("KEEPREF DELREF ACKED", 1, "MAXLEN:1 MINID:1 LIMIT:1", end="*"),
-            error=_BAD_ID,
-        ),
+        # To the older version the word is an id, and not a good one.
+        _Later("8.2.0", uses=_entries_of_groups, error=_BAD_ID),
     ),
     "xgroup|create": (_Later("7.0.0", uses=_options("ENTRIESREAD", 3)),),
     "xgroup|setid": (_Later("7.0.0", uses=_options("ENTRIESREAD", 3)),),
     "xread": (_Later("7.4.0", uses=_last_entry, error=_BAD_ID),),
-    "xreadgroup": (_Later("8.4.0", uses=_options("CLAIM", 3, "COUNT:1 BLOCK:1", end="STREAMS")),),
+    "xreadgroup": (_Later("8.4.0", uses=_options("CLAIM", 0, "GROUP:2 COUNT:1 BLOCK:1", end="STREAMS")),),
     "xsetid": (_Later("7.0.0", arity=3),),
     "xtrim": (_Later("8.2.0", uses=_options("KEEPREF DELREF ACKED", 1, "MAXLEN:1 MINID:1 LIMIT:1")),),
     "zrank": (_Later("7.2.0", arity=3),),

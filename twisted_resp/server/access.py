@@ -25,7 +25,7 @@ from twisted_resp.acl.rules import (
     merge_selectors,
 )
 from twisted_resp.acl.users import User
-from twisted_resp.errors import CommandError
+from twisted_resp.errors import CommandError, shown
 
 if TYPE_CHECKING:
     from twisted_resp.server.client import Client
@@ -123,14 +123,14 @@ class Access:
             rules = merge_selectors(words)
         except UnmatchedParenthesisError as error:
             raise CommandError(
-                b"ERR Unmatched parenthesis in acl selector starting at '%b'." % error.word
+                b"ERR Unmatched parenthesis in acl selector starting at '%b'." % shown(error.word)
             ) from None
         for rule in rules:
             try:
                 changed.apply(rule)
             except RuleError as error:
                 raise CommandError(
-                    b"ERR Error in ACL SETUSER modifier '%b': %b" % (rule, error.reason)
+                    b"ERR Error in ACL SETUSER modifier '%b': %b" % (shown(rule), error.reason)
                 ) from None
         self.revision += 1
         if known is None:
@@ -280,7 +280,7 @@ class Access:
         if self._path and self._declared:
             raise ValueError(_FILE_AND_LINES.decode())
         for name, rules in self._declared.items():
-            shown = name.decode("utf-8", "backslashreplace")
+            text = name.decode("utf-8", "backslashreplace")
             if has_spaces(name):
                 raise ValueError("Spaces not allowed in ACL usernames")
             user = self.create(name) if name != _DEFAULT else self.default
@@ -291,13 +291,13 @@ class Access:
                 except RuleError as error:
                     raise ValueError(
                         f"Error loading ACL rule '{rule.decode('utf-8', 'backslashreplace')}' for the user named "
-                        f"'{shown}': {error.reason.decode()}"
+                        f"'{text}': {error.reason.decode()}"
                     ) from None
             if not user.enabled:
                 _log.info(
                     "The user '{user}' is disabled (there is no 'on' modifier in the user description). Make sure "
                     "this is not a configuration error.",
-                    user=shown,
+                    user=text,
                 )
             self._users[name] = user
         self._declared.clear()
