@@ -126,7 +126,8 @@ def test_options(answer: Callable[..., Any], command: str, since: str, error: st
 @pytest.mark.parametrize(
     "command",
     ["XADD ids 7-1 acked 5-*", "XADD ids MAXLEN = 9 8-1 keepref x", "SET k IFEQ", "SET GET NX",
-     "XADD s * KEEPREF ACKED", "BITCOUNT k 0 1", "EXPIRE k 1", "CLIENT KILL 1.2.3.4:5", "HSCAN h 0 MATCH NOVALUES", "INFO", "ACL SETUSER u ~a +get"],
+     "XADD s * KEEPREF ACKED", "BITCOUNT k 0 1", "EXPIRE k 1", "CLIENT KILL 1.2.3.4:5",
+     "HSCAN h 0 MATCH NOVALUES", "INFO", "ACL SETUSER u ~a +get"],
 )  # fmt: skip
 def test_what_only_looks_like_a_new_option(answer: Callable[..., Any], command: str) -> None:
     assert answer("redis-6.2", *command.split()) not in (SYNTAX, BAD_ID)
