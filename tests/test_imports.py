@@ -33,7 +33,7 @@ ROWS = (
     ("seeds",),
     ("transports", "polling"),
     ("protocol",),
-    ("tls", "logs"),  # TLS contexts; the log in Redis's format
+    ("tls", "logs", "process"),  # TLS contexts; the log in Redis's format; daemons, signals
     ("listening",),
     ("service", "tap", "__main__"),
     ("__init__",),  # the front door: what `from twisted_resp import ...` offers

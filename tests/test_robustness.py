@@ -329,6 +329,7 @@ class Process:
         output = self.process.stdout
         assert output is not None
         while "Ready" not in (line := output.readline()):
+            assert line, "it did not start"
             if "Listening on " in line:
                 self.port = int(line.rpartition(":")[2])
 

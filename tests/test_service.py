@@ -70,7 +70,11 @@ class TestOptions:
         ("argv", "directives", "config"),
         [
             (["-p", "7000"], ["--port", "7000"], None),
-            (["--datab", "3"], ["--databases", "3"], None),
+            (
+                ["/x.conf", "loglevel", "verbose", "--port", "1"],
+                ["loglevel", "verbose", "--port", "1"],
+                "/x.conf",
+            ),
             (["--port=7000", "--unix", "u"], ["--port=7000"], None),
             (
                 ["--save", "3600", "1", "60", "100", "-p", "1"],
@@ -108,7 +112,6 @@ class TestOptions:
             (["--unix-mode", "9"], "--unix-mode must be octal"),
             (["--no-tcp"], "nothing to listen on"),
             (["--listen", "nonsense"], "nonsense"),
-            (["--nonsense"], "--nonsense"),
             (["--port", "1", "-z"], "-z"),
             (["a.conf", "--config", "b.conf"], "Unexpected argument: a.conf"),
         ],
@@ -122,6 +125,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("argv", "message"),
         [
+            (["--nonsense"], "Bad directive or wrong number of arguments"),
             (["--port", "x"], "argument couldn't be parsed into an integer"),
             (["--port", "70000"], "argument must be between 0 and 65535 inclusive"),
             (["--databases", "0"], "argument must be between 1 and"),
@@ -245,6 +249,17 @@ def start(*command: str) -> subprocess.Popen[str]:
     )
 
 
+def read_until_ready(process: subprocess.Popen[str]) -> str:
+    """What a server logs until it has started."""
+    text = ""
+    assert process.stdout is not None
+    while "Ready to accept connections" not in text:
+        line = process.stdout.readline()
+        assert line, f"it did not start: {text}"
+        text += line
+    return text
+
+
 def listening_on(log: str) -> int:
     """The port that a server says it listens on."""
     found = re.search(r"Listening on .*?:(\d+)", log)
@@ -257,9 +272,7 @@ class TestProcesses:
         """It says that it is ready, serves, and ends with SHUTDOWN."""
         with start("-m", "twisted_resp", "--port", "0", "--dir", str(tmp_path)) as process:
             assert process.stdout is not None
-            text = ""
-            while "Ready to accept connections tcp" not in text:
-                text += process.stdout.readline()
+            text = read_until_ready(process)
             assert re.search(f" PID: {process.pid}.*Server initialized", text, re.DOTALL)
             assert re.match(rf"{process.pid}:C \d\d \w{{3}} \d{{4}} \d\d:\d\d:\d\d\.\d{{3}} \* ", text)
             port = listening_on(text)
@@ -274,10 +287,7 @@ class TestProcesses:
     def test_signals_end_it_cleanly(self, number: signal.Signals) -> None:
         with start("-m", "twisted_resp", "--port", "0") as process:
             assert process.stdout is not None
-            text = ""
-            while "Ready" not in text:
-                text += process.stdout.readline()
-            port = listening_on(text)
+            port = listening_on(read_until_ready(process))
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(b"PING\r\n")
                 assert client.recv(100) == b"+PONG\r\n"

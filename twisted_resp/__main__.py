@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogBeginner
 from twisted.python import usage
 
@@ -26,6 +25,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     from twisted_resp.logs import LogFile
     from twisted_resp.persistence.tools import run_tool
+    from twisted_resp.process import (
+        daemonize,
+        notify_supervisor,
+        remove_pid_file,
+        take_signals,
+        write_pid_file,
+    )
     from twisted_resp.server.configuration_file import ConfigurationError
     from twisted_resp.tap import Options, make_service
 
@@ -44,18 +50,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
     server = service.factory.server
-    globalLogBeginner.beginLoggingTo([LogFile(server)], redirectStandardIO=False)
+    if server.configuration[b"daemonize"]:
+        daemonize(server)
+    try:
+        log = LogFile(server)
+    except OSError as error:
+        sys.stderr.write(f"\n*** FATAL CONFIG FILE ERROR ***\nCan't open the log file: {error.strerror}\n")
+        sys.exit(1)
+    globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     _tell_of_the_start(server.flavour, bool(options["config"]))
+    write_pid_file(server)
     reactor: Any
     from twisted.internet import reactor
 
+    service.in_slices = True
+    service.on_ready = lambda: notify_supervisor(server, "STATUS=Ready to accept connections\nREADY=1\n")
+    take_signals(server, reactor)
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     service.startService()
-
-    def stop() -> Deferred[None]:
-        return service.stopService()
-
-    reactor.addSystemEventTrigger("before", "shutdown", stop)
     reactor.run()
+    remove_pid_file(server)
+    if service.failure is not None:
+        sys.exit(1)
 
 
 def _tell_of_the_start(flavour: Flavour, configured: bool) -> None:

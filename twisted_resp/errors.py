@@ -103,6 +103,7 @@ READ_ONLY_REPLICA: Final = b"READONLY You can't write against a read only replic
 MASTER_DOWN: Final = b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 REPLICA_ONLY_FOLLOWS: Final = b"ERR Replica can't interact with the keyspace"
 MAX_CLIENTS: Final = b"ERR max number of clients reached"
+CANNOT_SHUT_DOWN: Final = b"ERR Errors trying to SHUTDOWN. Check logs."
 UNBLOCKED: Final = b"UNBLOCKED client unblocked via CLIENT UNBLOCK"
 
 

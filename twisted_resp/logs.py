@@ -40,12 +40,15 @@ class LogFile:
     warning is debug. The file is opened for each line, as Redis does it, so it may be moved away at any time.
 
     :param server: whose ``loglevel``, ``logfile`` and role they are.
+    :raises OSError: the file can't be written.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._path = os.path.join(server.directory, server.configuration[b"logfile"] or b"")
         self._to_file = bool(server.configuration[b"logfile"])
+        if self._to_file:
+            open(self._path, "ab").close()  # whether that can be done is told at once
         self._syslog = _syslog(server)
 
     def __call__(self, event: LogEvent) -> None:

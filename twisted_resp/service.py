@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -17,11 +17,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_resp.listening import ListenError, Listeners
-from twisted_resp.persistence.loading import load_now
+from twisted_resp.persistence.loading import LoadInSlices, load_now
 from twisted_resp.protocol import RespFactory
 from twisted_resp.replication.feed import Feed
 from twisted_resp.replication.link import follow
 from twisted_resp.seeds import SeedError, export, seed
+from twisted_resp.server.loading import Steps
 from twisted_resp.transports import address_text
 
 __all__ = ["ListenError", "LoadError", "RespService"]
@@ -60,6 +61,13 @@ class RespService(Service):
         self._load = load
         self._listening = False
         self._endpoint_ports: list[IListeningPort] = []
+        self._loading: LoadInSlices | None = None
+        #: Whether others are served while it loads; :meth:`startService` is over before the data are there then.
+        self.in_slices = False
+        #: Called when all is there.
+        self.on_ready: Callable[[], None] = lambda: None
+        #: Why it stopped of its own accord.
+        self.failure: BaseException | None = None
         #: Files to load, after what there is on disk; and where the data go in the end.
         self.seeds: Sequence[str] = ()
         self.export: str | None = None
@@ -82,8 +90,6 @@ class RespService(Service):
     def startService(self) -> None:
         """Listen, if that was not done already, load the data, and follow a master if there is one to follow.
 
-        Who connects meanwhile is served as soon as the data are there.
-
         :raises ListenError: an address is in use, or not ours.
         :raises LoadError: the snapshot can't be read.
         """
@@ -91,17 +97,25 @@ class RespService(Service):
         self._listen()
         self.log.info("Server initialized")
         self._make_users()
-        self._load_data()
-        self._load_seeds()
-        self._follow_master()
-        for port in self.ports:
-            kind = "unix" if isinstance(port.getHost(), UNIXAddress) else "tcp"
-            self.log.info("Ready to accept connections {kind}", kind=kind)
+        steps = self._data_steps()
+        try:
+            if self.in_slices:
+                self._loading = LoadInSlices(steps, self.factory.server.clock)
+            else:
+                load_now(steps)
+        except LoadError as error:
+            self._give_up(error)
+        if self._loading is not None:
+            self._loading.finished.addCallbacks(self._loaded, self._not_loaded)
+        else:
+            self._loaded(None)
 
     def stopService(self) -> Deferred[Any]:
         """Release the ports and disconnect every client."""
         Service.stopService(self)
         server = self.factory.server
+        if self._loading is not None:
+            self._loading.stop()
         stopped = self._stop_listening()
         try:
             server.saving.save_at_end()
@@ -131,27 +145,47 @@ class RespService(Service):
             host, port = place.split()
             follow(server.replication, host, int(port))
 
-    def _load_data(self) -> None:
+    def _data_steps(self) -> Steps:
+        """Load the data: what there is on disk."""
         load, self._load = self._load, False
         server = self.factory.server
         if server.configuration[b"appendonly"]:
             try:
                 if load:
-                    load_now(server.append_only.start())
+                    yield from server.append_only.start()
                 else:  # the data are here: it ran before, perhaps
                     server.append_only.enable()
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
-                self._give_up(LoadError(f"Fatal error loading the append only file: {reason}. Exiting."))
+                raise LoadError(f"Fatal error loading the append only file: {reason}. Exiting.") from None
             return
         if not load:
             return
         try:
-            load_now(server.saving.start())
+            yield from server.saving.start()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             path = os.fsdecode(os.path.join(server.directory, server.dbfilename))
-            self._give_up(LoadError(f"Fatal error loading the DB from {path}: {reason}. Exiting."))
+            raise LoadError(f"Fatal error loading the DB from {path}: {reason}. Exiting.") from None
+
+    def _loaded(self, _: None) -> None:
+        self._loading = None
+        self._load_seeds()
+        self._follow_master()
+        for port in self.ports:
+            kind = "unix" if isinstance(port.getHost(), UNIXAddress) else "tcp"
+            self.log.info("Ready to accept connections {kind}", kind=kind)
+        self.on_ready()
+
+    def _not_loaded(self, failure: Failure) -> None:
+        """Loading failed while the reactor runs: it is stopped, and what is there stays as it is."""
+        self._loading = None
+        self.failure = failure.value
+        self.log.critical("{error}", error=failure.value)
+        server = self.factory.server
+        server.saving.set_points(())
+        if server.on_shutdown is not None:
+            server.on_shutdown()
 
     def _load_seeds(self) -> None:
         seeds, self.seeds = self.seeds, ()

@@ -20,9 +20,8 @@ from twisted.python import usage
 
 from twisted_resp.listening import Listeners
 from twisted_resp.protocol import RespFactory
-from twisted_resp.server.configuration import fit_open_files, is_parameter
+from twisted_resp.server.configuration import fit_open_files
 from twisted_resp.server.configuration_file import (
-    NO_PARAMETERS,
     ConfigurationError,
     load_configuration,
     options_as_lines,
@@ -33,7 +32,7 @@ from twisted_resp.text.command_line import quote
 
 __all__ = ["Options", "makeService", "make_service"]
 
-#: Redis's own options that --help shows; the first letters of their names are no abbreviations.
+#: Redis's own options that --help shows.
 _REDIS: Final = ("port", "tls-port", "databases", "dir", "dbfilename", "save", "appendonly", "appendfsync")
 
 
@@ -153,19 +152,19 @@ class Options(usage.Options):
             word = words.pop(0)
             if word == "-":
                 self.from_stdin = True
-            elif self._is_directive(word):
+            elif self._is_ours(word) or (path is None and not word.startswith("--")):
+                ours.append(word)
+                if words and self._takes_value(word):
+                    ours.append(words.pop(0))
+            else:
                 self.directives.append(word)
                 # Its first value may look like anything, as in Redis; those after it may not.
-                inline = len(word.split()) > 1 or "=" in word
+                inline = len(word.split()) > 1 or "=" in word or not word.startswith("--")
                 bare_save = word.lower() == "--save" and (not words or words[0].startswith("--"))
                 if words and not inline and not bare_save:
                     self.directives.append(words.pop(0))
                 while words and not inline and not words[0].startswith("-"):
                     self.directives.append(words.pop(0))
-            else:
-                ours.append(word)
-                if words and self._takes_value(word):
-                    ours.append(words.pop(0))
         parse: Callable[[list[str]], None] = super().parseOptions  # Twisted left it untyped
         parse(ours)
         if path is not None:
@@ -185,7 +184,7 @@ class Options(usage.Options):
         """
         if self["config"] == "-":
             self["config"], self.from_stdin = None, True
-        # Twisted took them: by a short form, or by the beginning of a name.
+        # By a short form.
         for name in _REDIS:
             if self[name] is not None:
                 self.directives += [f"--{name}", self[name]]
@@ -238,12 +237,12 @@ class Options(usage.Options):
         """
         return [(_endpoint(text), text) for text in self["listen"]]
 
-    def _is_directive(self, word: str) -> bool:
+    def _is_ours(self, word: str) -> bool:
+        """Whether Twisted is to look at it: a short option, or one of our own. All other names are for Redis."""
         if not word.startswith("--"):
-            return False
-        name = word[2:].partition("=")[0].split(" ")[0].lower()
-        encoded = name.encode("utf-8", "surrogateescape")
-        return is_parameter(encoded) or encoded in NO_PARAMETERS or name == "include"
+            return word.startswith("-")
+        name = word[2:].partition("=")[0]
+        return name not in _REDIS and (name in self.longOpt or f"{name}=" in self.longOpt)
 
     def _takes_value(self, word: str) -> bool:
         if word.startswith("--"):

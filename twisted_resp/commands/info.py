@@ -108,8 +108,10 @@ def _server(server: Server) -> Iterable[Field]:
     yield "configured_hz", hz
     yield "lru_clock", server.now_ms // 1000 & 0xFFFFFF
     yield "executable", sys.executable
-    yield "config_file", ""
+    yield "config_file", configuration.path
     yield "io_threads_active", 0
+    if server.shutdown.until is not None:
+        yield "shutdown_in_milliseconds", server.shutdown.milliseconds_left
 
 
 def _clients(server: Server) -> Iterable[Field]:

@@ -24,6 +24,7 @@ from twisted_resp.commands.table import (
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import NO_REPLY, OK, Reply, Verbatim
 from twisted_resp.server.client import Client
+from twisted_resp.server.server import BUSY
 from twisted_resp.text.integers import parse_integer
 
 GROUP = "server"
@@ -163,7 +164,6 @@ def time(client: Client) -> Reply:
     return [b"%d" % seconds, b"%d" % microseconds]
 
 
-_CANNOT_SHUT_DOWN = b"ERR Errors trying to SHUTDOWN. Check logs."
 _SHUTDOWN_WORDS = frozenset((b"nosave", b"save", b"now", b"force", b"abort"))
 
 
@@ -185,31 +185,23 @@ def shutdown(client: Client, *options: bytes) -> Reply:
         or {b"save", b"nosave"} <= words
     ):
         raise CommandError(errors.SYNTAX)
+    server = client.server
     if b"abort" in words:
-        # There never is one: nothing is waited for.
-        raise CommandError(b"ERR No shutdown in progress.")
+        if not server.shutdown.abort():
+            raise CommandError(b"ERR No shutdown in progress.")
+        return OK
     if b"now" not in words and not client.can_block:
         raise CommandError(b"ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client")
-    stop = client.server.on_shutdown
-    if stop is None:
+    if server.on_shutdown is None:
         _log.warn("{client} sent SHUTDOWN, but this server is part of an application.", client=client)
-        raise CommandError(_CANNOT_SHUT_DOWN)
-    saving = client.server.saving
-    if b"nosave" in words or client.server.loading.active:
-        # Nor when the process ends in consequence.
-        saving.set_points(())
-    elif b"save" in words or saving.points:
-        saving.stop_child()
-        try:
-            saving.save()
-        except OSError as error:
-            _log.error("SHUTDOWN: can't save the data: {error}", error=error)
-            if b"force" not in words:
-                raise CommandError(_CANNOT_SHUT_DOWN) from None
-        saving.set_points(())
+        raise CommandError(errors.CANNOT_SHUT_DOWN)
+    if b"nosave" not in words and server.attention & BUSY and server.scripting.running is not None:
+        raise server.scripting.running.busy()
+    if not server.shutdown.start(words) and server.shutdown.until is None:
+        raise CommandError(errors.CANNOT_SHUT_DOWN)
+    if server.shutdown.until is not None:
+        return server.shutdown.wait(client)
     client.close(True)
-    client.server.ending = True
-    stop()
     return NO_REPLY
 
 

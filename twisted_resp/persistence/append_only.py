@@ -96,6 +96,11 @@ class AppendOnlyFile(AppendOnly):
 
     # -- on and off
 
+    @property
+    def incomplete(self) -> bool:
+        """See :attr:`AppendOnly.incomplete`."""
+        return self._without_base
+
     def enable(self) -> None:
         """See :meth:`AppendOnly.enable`."""
         if self.enabled or self._server.loading.active:

@@ -48,6 +48,11 @@ class AppendOnly:
         self.unwritten = 0
         self.delayed = 0
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether the files do not yet hold all data: the first rewrite is under way."""
+        return False
+
     def enable(self) -> None:
         """Write from now on, beginning with all data as they are (``CONFIG SET appendonly yes``).
 

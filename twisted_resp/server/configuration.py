@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from twisted_resp.server.client import Client
     from twisted_resp.server.server import Server
 
-__all__ = ["Configuration", "fit_open_files", "is_parameter"]
+__all__ = ["Configuration", "fit_open_files"]
 
 _BY_NAME: Final[dict[bytes, Parameter]] = {
     **{parameter.name: parameter for parameter in PARAMETERS},
@@ -37,11 +37,6 @@ _BY_NAME: Final[dict[bytes, Parameter]] = {
 _PATTERN: Final = frozenset(b"*?[")
 _MOST_FILES_OF_OUR_OWN: Final = 32
 _LEAST_BACKLOG: Final = 16 * 1024
-
-
-def is_parameter(name: bytes) -> bool:
-    """Whether there is a parameter of this name."""
-    return name.lower() in _BY_NAME
 
 
 class Configuration:

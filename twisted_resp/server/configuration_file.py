@@ -9,6 +9,7 @@ file. https://redis.io/docs/latest/operate/oss_and_stack/management/config/
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ from twisted_resp.text.integers import parse_integer
 if TYPE_CHECKING:
     from twisted_resp.server.server import Server
 
-__all__ = ["NO_PARAMETERS", "ConfigurationError", "load_configuration", "options_as_lines"]
+__all__ = ["ConfigurationError", "load_configuration", "options_as_lines"]
 
 _BLANKS: Final = b" \t\r\n"
 #: Redis follows includes until its stack is used up.
@@ -47,6 +48,7 @@ def load_configuration(
     text = b""
     if path:
         server.configuration.use_redis_defaults()
+        server.configuration.path = os.fsencode(os.path.abspath(path))
         for name in _matching(path):
             text += _contents(name)
     if from_stdin:
@@ -140,7 +142,7 @@ def _apply(server: Server, name: bytes, words: list[bytes], depth: int) -> None:
         for path in _matching(words[0].decode("utf-8", "surrogateescape")):
             _load(server, _contents(path), depth + 1)
         return
-    special = NO_PARAMETERS.get(name)
+    special = _NO_PARAMETERS.get(name)
     if special is not None:
         special(server, words)
     elif not server.configuration.read(name, words):
@@ -191,7 +193,7 @@ def _nothing_any_more(server: Server, words: list[bytes]) -> None:
         raise ValueError("wrong number of arguments")
 
 
-NO_PARAMETERS: Final[Mapping[bytes, Callable[[Server, list[bytes]], None]]] = {
+_NO_PARAMETERS: Final[Mapping[bytes, Callable[[Server, list[bytes]], None]]] = {
     b"rename-command": _rename_command,
     b"user": _user,
     b"loadmodule": _load_module,

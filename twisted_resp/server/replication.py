@@ -153,6 +153,9 @@ class Replication:
 
     # -- what the append-only file tells
 
+    def ask_for_acknowledgements(self) -> None:
+        """Ask every replica how far it is."""
+
     def count_unit(self) -> None:
         """A unit of changes is to be written: WAITAOF counts it, though nobody follows."""
         if not self.backlog_active and self.master is None:

@@ -33,6 +33,7 @@ from twisted_resp.server.peers import Peers
 from twisted_resp.server.replication import Replication
 from twisted_resp.server.saving import Saving
 from twisted_resp.server.scripting import Scripting
+from twisted_resp.server.shutting_down import Shutdown
 from twisted_resp.server.slow_log import SlowLog
 from twisted_resp.server.statistics import CommandEntry, Statistics
 from twisted_resp.server.tracking import TrackingTable
@@ -177,6 +178,7 @@ class Server:
         self.on_monitor: Callable[[Client, list[bytes]], None] = self.monitors.show
         #: What SHUTDOWN does in the end; whoever runs the server says. None: its clients can't stop it.
         self.on_shutdown: Callable[[], None] | None = None
+        self.shutdown = Shutdown(self)
         #: Whether SHUTDOWN has been heard: a script that runs now ends.
         self.ending = False
         #: Connections that may go on at the end of the batch that runs now.
