@@ -6,11 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple, Union
 
 from twisted_resp.in_process import as_argument
 from twisted_resp.testing.calls import Commands, matcher
 from twisted_resp.testing.entry import JournalEntry, shown
+from twisted_resp.testing.recording import save
 
 __all__ = ["Evidence", "ExpectedError"]
 
@@ -117,6 +119,15 @@ class Evidence:
             for entry in self.commands
             if not allowed or not commands.include(entry.name.encode(), entry.entry)
         ]
+
+    def save(self, path: str | Path) -> int:
+        """Write the session to a file, which ``resp-replay`` sends to another server; answers how many commands.
+
+        See :mod:`twisted_resp.testing.recording`.
+
+        :raises OSError: it can't be written.
+        """
+        return save(self.entries(), path)
 
     # -- assertions
 

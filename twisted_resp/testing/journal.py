@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from twisted.internet.defer import Deferred
 
-from twisted_resp.resp import NO_REPLY, Reply, encode
-from twisted_resp.server.client import Client
+from twisted_resp.resp import NO_REPLY, Push, Reply, Several, encode
+from twisted_resp.server.client import REPLY_ON, Client
 from twisted_resp.server.server import Server
 from twisted_resp.testing.calls import Call
 from twisted_resp.testing.entry import JournalEntry
@@ -172,7 +172,8 @@ class Journal(Evidence):
 
     def _answered(self, entry: JournalEntry, client: Client, reply: Reply) -> None:
         entry.answered(reply, self._count)
-        if reply is NO_REPLY:
+        silent = client.reply_mode != REPLY_ON and not isinstance(reply, (Push, Several))
+        if reply is NO_REPLY or silent:
             return
         try:
             wire = encode(reply, client.protocol)
