@@ -20,12 +20,12 @@ from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from zope.interface import implementer
 
-__all__ = ["DirectOutput", "Output", "PlainOutput", "Turn", "output_for"]
+__all__ = ["LARGE", "DirectOutput", "Output", "PlainOutput", "Turn", "output_for"]
 
 # The piece a transport is given at a time.
 _PIECE = 128 * 1024
-# From this size on data go as they are, and at once.
-_LARGE = 16 * 1024
+#: From this size on data go as they are, not copied together with others, and at once.
+LARGE = 16 * 1024
 # After so many replies that were sent at once, see whether others could go with them.
 _TRY_AGAIN = 64
 # What a socket says that takes nothing now.
@@ -172,9 +172,9 @@ class DirectOutput(Output):
             self._send_now(data)
         elif self._unsent:
             self._unsent.append(data)
-            if len(data) >= _LARGE:
+            if len(data) >= LARGE:
                 self.send()
-        elif (turn.open or turn.grouping) and not self._pulled and len(data) < _LARGE:
+        elif (turn.open or turn.grouping) and not self._pulled and len(data) < LARGE:
             self._unsent.append(data)
             turn.add(self, self._transport.reactor)
         else:
@@ -189,7 +189,7 @@ class DirectOutput(Output):
         self._unsent = []
         if len(unsent) == 1:
             self._send_now(unsent[0])
-        elif len(unsent[-1]) < _LARGE:
+        elif len(unsent[-1]) < LARGE:
             self._send_now(b"".join(unsent))
         else:  # not worth copying
             self._send_now(b"".join(unsent[:-1]))

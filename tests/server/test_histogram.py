@@ -9,7 +9,7 @@ from twisted_resp.server.histogram import Histogram
 
 def filled(*nanoseconds: int) -> Histogram:
     histogram = Histogram()
-    histogram.add(duration / 1e9 for duration in nanoseconds)
+    histogram.add([duration / 1e9 for duration in nanoseconds])
     return histogram
 
 

@@ -17,6 +17,8 @@ command spoils the transaction that it would have been part of.
 from __future__ import annotations
 
 from functools import partial
+from itertools import repeat
+from operator import length_hint
 from time import perf_counter
 
 from twisted.internet.defer import Deferred
@@ -51,7 +53,7 @@ from twisted_resp.server.statistics import MOST_SAMPLES, CommandEntry
 
 __all__ = [
     "STATES", "call", "call_permitted", "delivering", "find", "guarded", "install", "normal", "queueing", "reject",
-    "subscribed", "tracking", "unauthenticated",
+    "run", "subscribed", "tracking", "unauthenticated",
 ]  # fmt: skip
 
 _log = Logger()
@@ -75,6 +77,16 @@ _REFUSING = LOADING | LIMITED_MEMORY | LIMITED_CLIENTS | UNWRITABLE | WITHOUT_RE
 # Who wants to know of every command that has run.
 _OBSERVED = MONITORED | TRACKED
 _READING_SCRIPTS = frozenset((b"eval_ro", b"evalsha_ro", b"fcall_ro"))
+# What is not only about keys: it waits, runs other commands, or changes how this client or the server works.
+_NOT_PLAIN = (
+    table.BLOCKING | table.NOSCRIPT | table.ADMIN | table.PUBSUB | table.NO_AUTH | table.MAY_REPLICATE
+    | table.MOVABLE_KEYS | table.NO_MULTI | table.ALLOW_BUSY
+)  # fmt: skip
+_PLAIN_TOO = frozenset((b"ping", b"echo"))
+# These ask what their request was, which is not noted for each command of a run.
+_LOOK_AT_THE_REQUEST = frozenset(
+    (b"sort", b"sort_ro", b"georadius", b"georadius_ro", b"georadiusbymember", b"georadiusbymember_ro")
+)
 # What a browser sends that was tricked into talking to us.
 _HTTP = frozenset((b"post", b"host:"))
 
@@ -85,6 +97,11 @@ def install(server: Server) -> None:
         entry = CommandEntry(command)
         if name in _NOT_QUEUED:
             entry.flags |= _AT_ONCE
+        entry.plain = name in _PLAIN_TOO or bool(
+            entry.flags & (table.READONLY | table.WRITE)
+            and not entry.flags & _NOT_PLAIN
+            and name not in _LOOK_AT_THE_REQUEST
+        )
         if command.subcommands:
             entry.subcommands = {
                 subname: CommandEntry(subcommand) for subname, subcommand in command.subcommands.items()
@@ -157,6 +174,72 @@ def normal(client: Client, args: list[bytes]) -> Reply:
     if server.pending:
         server.settle()
     return reply
+
+
+def run(client: Client, words: list[list[bytes]], replies: list[Reply]) -> int:
+    """Run a pipeline of requests of one and the same command, as :func:`normal` would one by one.
+
+    All that does not change within such a run is looked at once. It ends early where something out of the ordinary has
+    happened: the rest is for ``client.execute``.
+
+    :param words: the requests word by word: all names, all first arguments, and so on.
+    :param replies: where the replies go.
+    :return: how many requests have been run.
+    """
+    server = client.server
+    names = words[0]
+    entry = server.commands.get(names[0])
+    if (
+        entry is None
+        or not entry.plain
+        or not entry.least <= len(words) <= entry.most
+        or client.execute is not normal
+        or client.no_touch
+        or server.attention
+    ):
+        return 0
+    client.current = [column[0] for column in words]
+    client.last_command = entry.full_name
+    left = repeat(client, len(names))
+    calls = map(entry.handler, left, *words[1:])
+    add, sample = replies.append, entry.samples.append
+    slow = server.slow_threshold
+    start = perf_counter()
+    while True:
+        try:
+            for reply in calls:
+                add(reply)
+                now = perf_counter()
+                sample(now - start)
+                if now - start >= slow or server.pending or client.execute is not normal or client.closing:
+                    break
+                start = now
+            else:
+                break
+        except CommandError as error:
+            entry.failed += 1
+            add(error)
+            _count_error(server, error)
+            now = perf_counter()
+            sample(now - start)
+        except Exception:
+            add(_internal_error(client, entry, _nth(words, len(names) - length_hint(left) - 1)))
+            now = perf_counter()
+            sample(now - start)
+        if now - start >= slow:
+            _took_long(client, entry, _nth(words, len(names) - length_hint(left) - 1), now - start)
+        if server.pending:
+            server.settle()
+        if client.execute is not normal or client.closing or server.attention:
+            break
+        start = perf_counter()
+    if len(entry.samples) >= MOST_SAMPLES:
+        entry.fold()
+    return len(names) - length_hint(left)
+
+
+def _nth(words: list[list[bytes]], place: int) -> list[bytes]:
+    return [column[place] for column in words]
 
 
 def queueing(client: Client, args: list[bytes]) -> Reply:

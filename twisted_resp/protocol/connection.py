@@ -22,8 +22,9 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
+from twisted_resp.commands.dispatch import run
 from twisted_resp.errors import CommandError, internal_error
-from twisted_resp.output import Output, output_for
+from twisted_resp.output import LARGE, Output, output_for
 from twisted_resp.resp import (
     BULK_HEADERS,
     BURSTS,
@@ -31,11 +32,13 @@ from twisted_resp.resp import (
     OK,
     SHORT,
     SMALL_INTEGERS,
+    Encoded,
     Push,
     Reply,
     RequestDecoder,
     Several,
     decode_burst,
+    encode_alike,
     encode_into,
 )
 from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client
@@ -49,8 +52,8 @@ __all__ = ["RespProtocol"]
 
 # How much a client may send while it is parked, before we stop reading from it.
 _HELD_LIMIT = 1024 * 1024
-# From this size on a bulk string is sent as it is, instead of being copied together with its neighbours.
-_LARGE = 16384
+# Of a pipeline of one command so many are run before their replies are encoded.
+_RUN = 32
 # Lines are taken from so much at a time: LineReceiver copies what is left for each of them.
 _LINES = 4096
 # A batch with more pieces than this is sent before it is over.
@@ -81,6 +84,9 @@ class RespProtocol(LineReceiver):
         self._held_size = 0
         self._incomplete_size = 0  # bytes of the request that is not all there
         self._out: list[bytes] | None = None  # replies of the batch that runs now
+        self._replies: list[Reply] | None = (
+            None  # those of the run of requests that is under way, not encoded yet
+        )
         self._large = False  # whether one of them is not worth copying
         self._closing = False
         self._soft_limit_call: IDelayedCall | None = None
@@ -181,11 +187,14 @@ class RespProtocol(LineReceiver):
         client = self.client
         client.total_input += len(data)  # type: ignore[union-attr]
         client.last_interaction = self._keyspace.tick()  # type: ignore[union-attr]
-        requests = self._requests
-        decoded = decode_burst(data, requests)
+        words: list[list[bytes]] = []
+        decoded = decode_burst(data, self._requests, words)
         out = self._out = []
-        self._run()
-        if decoded != len(data) or self._large or not self._plain or not out or self._server.resumable:
+        if words:
+            self._run_alike(words)
+        else:
+            self._run()
+        if decoded != len(data) or not self._plain or not out or self._server.resumable:
             try:
                 if decoded != len(data):
                     self._take(data[decoded:])
@@ -320,9 +329,7 @@ class RespProtocol(LineReceiver):
         assert client is not None
         assert out is not None
         append = out.append
-        # Whatever changes these two answers with something that is not among the usual replies.
-        quiet = client.reply_mode != REPLY_ON
-        null = b"$-1\r\n" if client.protocol == 2 else b"_\r\n"
+        quiet, null = self._manner(client)
         done = 0
         for args in requests:
             done += 1
@@ -349,10 +356,46 @@ class RespProtocol(LineReceiver):
                         del requests[:done]
                         client.total_commands += done
                         return
-                quiet = client.reply_mode != REPLY_ON
-                null = b"$-1\r\n" if client.protocol == 2 else b"_\r\n"
+                # What changes these answers with something that is not among the usual replies.
+                quiet, null = self._manner(client)
         client.total_commands += done
         requests.clear()
+
+    @staticmethod
+    def _manner(client: Client) -> tuple[bool, bytes]:
+        """How the client is answered: whether it hears nothing, and what says null to it."""
+        return client.reply_mode != REPLY_ON, b"$-1\r\n" if client.protocol == 2 else b"_\r\n"
+
+    def _run_alike(self, words: list[list[bytes]]) -> None:
+        """Run a pipeline of requests of one command, given word by word (see :func:`run`)."""
+        client, out = self.client, self._out
+        assert client is not None
+        assert out is not None
+        count = len(words[0])
+        done = 0
+        while done < count and not self.paused and not self._closing and client.reply_mode == REPLY_ON:
+            part = words if count <= _RUN else [column[done : done + _RUN] for column in words]
+            replies: list[Reply] = []
+            self._replies = replies
+            try:
+                ran = run(client, part, replies)
+            finally:
+                self._replies = None
+            done += ran
+            client.total_commands += ran
+            if replies and self._out is not None and not encode_alike(out, replies, client.protocol):
+                for reply in replies:
+                    self._add(reply)
+                    if self._large:
+                        self._flush()
+            if len(out) > _MANY_PIECES:
+                self._flush()
+            if ran < len(part[0]):
+                break
+        if done < count and not self._closing:
+            self._requests = [list(args) for args in zip(*[column[done:] for column in words])]
+            if not self.paused:
+                self._run()
 
     def _add(self, reply: Reply) -> None:
         """Append any reply to those of this batch, as the client's reply mode has it."""
@@ -365,7 +408,7 @@ class RespProtocol(LineReceiver):
                 client.reply_mode = REPLY_ON
             if not isinstance(reply, (Push, Several)):
                 return
-        if type(reply) is bytes and len(reply) >= _LARGE:
+        if type(reply) is bytes and len(reply) >= LARGE:
             self._large = True
         out = self._out
         length = len(out)
@@ -415,7 +458,9 @@ class RespProtocol(LineReceiver):
 
     def write(self, data: bytes) -> None:
         """Send what is no reply: in a batch of this client's own it takes its place among the replies."""
-        if self._out is not None:
+        if self._replies is not None:
+            self._replies.append(Encoded(data))
+        elif self._out is not None:
             self._out.append(data)
         elif not self._closing and self.client is not None:
             self.client.total_output += len(data)

@@ -13,6 +13,7 @@ from twisted_resp.resp.replies import (
     SMALL_INTEGERS,
     Attributed,
     BigNumber,
+    Encoded,
     Map,
     Push,
     Reply,
@@ -21,6 +22,7 @@ from twisted_resp.resp.replies import (
     Status,
     Verbatim,
     encode,
+    encode_alike,
     encode_into,
 )
 from twisted_resp.resp.requests import BURSTS, RequestDecoder, decode_burst
@@ -37,6 +39,7 @@ __all__ = [
     "SMALL_INTEGERS",
     "Attributed",
     "BigNumber",
+    "Encoded",
     "Map",
     "Push",
     "Reply",
@@ -47,5 +50,6 @@ __all__ = [
     "Verbatim",
     "decode_burst",
     "encode",
+    "encode_alike",
     "encode_into",
 ]

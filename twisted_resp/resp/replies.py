@@ -5,7 +5,7 @@ https://redis.io/docs/latest/develop/reference/protocol-spec/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from twisted_resp.errors import CommandError
@@ -22,6 +22,7 @@ __all__ = [
     "SMALL_INTEGERS",
     "Attributed",
     "BigNumber",
+    "Encoded",
     "Map",
     "Push",
     "Reply",
@@ -30,6 +31,7 @@ __all__ = [
     "Status",
     "Verbatim",
     "encode",
+    "encode_alike",
     "encode_into",
 ]
 
@@ -92,6 +94,12 @@ class Several(_Marker):
     __slots__ = ()
 
 
+class Encoded(_Marker):
+    """Bytes that go out as they are: a message between replies."""
+
+    __slots__ = ()
+
+
 class Attributed(_Marker):
     """A reply with attributes before it in RESP3: ``value`` is (attributes, reply)."""
 
@@ -144,6 +152,11 @@ BULK_HEADERS: Final = [b"$%d\r\n" % n for n in range(SHORT)]
 _header_behind_value: Final = [b"\r\n" + header for header in BULK_HEADERS].__getitem__
 SMALL_INTEGERS: Final = [b":%d\r\n" % n for n in range(SHORT)]
 
+# What many replies to one command, and the items of many an array, are.
+_STRINGS: Final = frozenset((bytes,))
+_STRINGS_AND_NULLS: Final = frozenset((bytes, type(None)))
+_INTEGERS: Final = frozenset((int,))
+
 
 def encode(reply: Reply, protocol: int = 2) -> bytes:
     """Encode one reply.
@@ -174,18 +187,52 @@ def encode_into(out: list[bytes], reply: Reply, protocol: int) -> None:
         encoder(out, reply, protocol)
 
 
+def encode_alike(out: list[bytes], replies: list[Reply], protocol: int) -> bool:
+    """Append the encodings of replies of one simple kind; answer False, with nothing done, where they are not."""
+    if replies[0] is OK:
+        if replies.count(OK) == len(replies):
+            out.append(b"+OK\r\n" * len(replies))
+            return True
+        return False
+    kinds = set(map(type, replies))
+    if kinds == _INTEGERS:
+        out.append((b":%d\r\n" * len(replies)) % tuple(replies))
+        return True
+    if kinds == _STRINGS:
+        pieces = _bulks(replies)
+        if pieces is not None:
+            pieces[0] = pieces[0][2:]
+            out += pieces
+            out.append(b"\r\n")
+            return True
+    elif kinds == _STRINGS_AND_NULLS:
+        null = b"$-1\r\n" if protocol == 2 else b"_\r\n"
+        try:
+            out += [null if one is None else b"%b%b\r\n" % (BULK_HEADERS[len(one)], one) for one in replies]
+            return True
+        except IndexError:
+            pass
+    return False
+
+
+def _bulks(items: Sequence[bytes]) -> list[bytes] | None:
+    """Headers and values of short strings, each header with the line end of the value before it; None for longer."""
+    pieces: list[bytes] = [b""] * (2 * len(items))
+    try:
+        pieces[::2] = map(_header_behind_value, map(len, items))
+    except IndexError:
+        return None
+    pieces[1::2] = items
+    return pieces
+
+
 def _encode_items(out: list[bytes], header: bytes, items: Iterable[Reply], protocol: int) -> None:
     items = items if isinstance(items, (list, tuple)) else list(items)
     count = len(items)
-    if count > 3 and set(map(type, items)) == {bytes}:
+    if count > 3 and set(map(type, items)) == _STRINGS:
         # Arrays of short strings are what LRANGE, SMEMBERS and the like return: no loop here for those.
-        pieces: list[bytes] = [b""] * (2 * count)
-        try:
-            pieces[::2] = map(_header_behind_value, map(len, items))
-        except IndexError:
-            pass
-        else:
-            pieces[1::2] = items
+        pieces = _bulks(items)
+        if pieces is not None:
             out.append(header[:-2] % count)
             out += pieces
             out.append(b"\r\n")
@@ -277,6 +324,10 @@ def _encode_several(out: list[bytes], reply: Several, protocol: int) -> None:
         encode_into(out, one, protocol)
 
 
+def _encode_encoded(out: list[bytes], reply: Encoded, protocol: int) -> None:
+    out.append(reply.value)
+
+
 def _encode_attributed(out: list[bytes], reply: Attributed, protocol: int) -> None:
     attributes, value = reply.value
     if protocol == 3:
@@ -301,6 +352,7 @@ _ENCODERS: Final[dict[type, Any]] = {
     BigNumber: _encode_big_number,
     Several: _encode_several,
     Attributed: _encode_attributed,
+    Encoded: _encode_encoded,
 }
 
 

@@ -38,9 +38,11 @@ _length_header: Final = _LENGTHS.__getitem__
 BURSTS: Final = platform.python_implementation() != "PyPy"
 
 
-def decode_burst(data: bytes, requests: list[list[bytes]]) -> int:
+def decode_burst(data: bytes, requests: list[list[bytes]], run: list[list[bytes]] | None = None) -> int:
     """Decode while all is plain: whole multibulk requests from the start of ``data``, appended to ``requests``.
 
+    :param run: takes a pipeline of one and the same command instead, word by word: the names, the first arguments of
+        all, their second arguments, and so on.
     :return: the offset at which it is no longer plain; the rest is for a :class:`RequestDecoder`.
     """
     tokens = data.split(b"\r\n")
@@ -82,7 +84,11 @@ def decode_burst(data: bytes, requests: list[list[bytes]]) -> int:
                 if list(map(_length_header, map(len, values))) != tokens[column - 1 : last : stride]:
                     raise LookupError
                 columns.append(values)
-            requests += map(list, zip(*columns))
+            names = columns[0]
+            if run is not None and names.count(names[0]) == len(names):
+                run += columns
+            else:
+                requests += map(list, zip(*columns))
             index = last
         while index < last:
             end = index + _STRIDES[tokens[index]]

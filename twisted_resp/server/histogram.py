@@ -7,7 +7,10 @@ out as they do there. https://redis.io/docs/latest/commands/latency-histogram/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
+from itertools import repeat
+from operator import mul
 from typing import Final
 
 __all__ = ["Histogram"]
@@ -17,6 +20,7 @@ _BITS: Final = 8
 _LONGEST: Final = 1_000_000_000
 _LAST_LEVEL: Final = 1 << 30
 _FIRST_LEVEL: Final = 1 << 10
+_MOST_FRESH: Final = 4096
 
 
 def _width(nanoseconds: int) -> int:
@@ -30,29 +34,40 @@ class Histogram:
     :ivar total: how many there are.
     """
 
-    __slots__ = ("_counts", "total")
+    __slots__ = ("_counts", "_fresh", "total")
 
     def __init__(self) -> None:
-        # By the least duration (ns) of each bucket.
+        # By the least duration (ns) of each bucket; and those by nanosecond that are not yet sorted into them.
         self._counts: dict[int, int] = {}
+        self._fresh: Counter[int] = Counter()
         self.total = 0
 
-    def add(self, durations: Iterable[float]) -> None:
+    def add(self, durations: Sequence[float]) -> None:
         """Count durations, in seconds."""
+        self.total += len(durations)
+        # Every command comes by here, so there is no loop; and most durations are among few thousand.
+        self._fresh.update(map(int, map(mul, durations, repeat(1e9))))
+        if len(self._fresh) > _MOST_FRESH:
+            self._sort()
+
+    def _sort(self) -> dict[int, int]:
+        """Sort the fresh ones into the buckets, which are returned."""
         counts = self._counts
-        for seconds in durations:
-            nanoseconds = min(max(1, int(seconds * 1e9)), _LONGEST)
-            width = max(0, nanoseconds.bit_length() - _BITS)
+        for nanoseconds, count in self._fresh.items():
+            nanoseconds = min(max(1, nanoseconds), _LONGEST)
+            width = _width(nanoseconds)
             bucket = nanoseconds >> width << width
-            counts[bucket] = counts.get(bucket, 0) + 1
-            self.total += 1
+            counts[bucket] = counts.get(bucket, 0) + count
+        self._fresh.clear()
+        return counts
 
     def percentile(self, percent: float) -> float:
         """The duration, in microseconds, that so many of a hundred do not exceed; 0 where there are none."""
         wanted = max(1, int(percent / 100 * self.total + 0.5))
         found = 0
-        for bucket in sorted(self._counts):
-            found += self._counts[bucket]
+        counts = self._sort()
+        for bucket in sorted(counts):
+            found += counts[bucket]
             if found >= wanted:
                 width = 1 << _width(bucket)
                 return (bucket if percent == 0 else bucket + width - 1) / 1000
@@ -62,8 +77,9 @@ class Histogram:
         """For powers of two of microseconds, how many durations were at most as long; only where that changes."""
         levels: dict[int, int] = {}
         found = 0
-        for bucket in sorted(self._counts):
-            found += self._counts[bucket]
+        counts = self._sort()
+        for bucket in sorted(counts):
+            found += counts[bucket]
             level = max(_FIRST_LEVEL, 1 << (bucket - 1).bit_length())
             # The level stands for its whole bucket, but there is none beyond the longest duration.
             highest = level + (1 << _width(level)) - 1 if level < _LAST_LEVEL else _LAST_LEVEL - 1

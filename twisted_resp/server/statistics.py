@@ -27,7 +27,7 @@ class CommandEntry:
 
     __slots__ = (
         "_histogram", "_seconds", "command", "failed", "find_keys", "flags", "folded", "full_name", "handler", "least",
-        "most", "refine", "rejected", "samples", "skip", "subcommands", "tracked",
+        "most", "plain", "refine", "rejected", "samples", "skip", "subcommands", "tracked",
     )  # fmt: skip
 
     def __init__(self, command: Any) -> None:
@@ -45,6 +45,8 @@ class CommandEntry:
         self.find_keys: Callable[[list[bytes]], list[tuple[int, int]]] | None = None
         #: What tells the flags of one call, where those of the command are too coarse (EVAL).
         self.refine: Callable[[list[bytes]], int] | None = None
+        #: Whether it does nothing but read and change keys, given its arguments alone.
+        self.plain = False
         self.samples: list[float] = []
         self.tracked = True
         self.reset()

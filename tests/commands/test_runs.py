@@ -1,0 +1,115 @@
+"""A pipeline of one command takes a shorter way; what comes out must be what the long way gives."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from twisted_resp import RespFactory
+from twisted_resp.protocol import connection
+from twisted_resp.protocol.connection import RespProtocol
+
+KEYS = st.sampled_from([b"a", b"b", b"c", b"list"])
+WORDS = st.sampled_from([b"1", b"-2", b"x", b"", b"0", b"2.5", b"y" * 1500, b"z" * 20000])
+COMMANDS: dict[bytes, st.SearchStrategy[tuple[bytes, ...]]] = {
+    b"SET": st.tuples(KEYS, WORDS),
+    b"get": st.tuples(KEYS),
+    b"Get": st.tuples(KEYS),
+    b"INCR": st.tuples(KEYS),
+    b"LPUSH": st.tuples(st.sampled_from([b"a", b"list", b"wanted"]), WORDS),
+    b"LPOP": st.tuples(KEYS),
+    b"LRANGE": st.tuples(KEYS, WORDS, WORDS),
+    b"SADD": st.tuples(KEYS, WORDS, WORDS),
+    b"HSET": st.tuples(KEYS, WORDS, WORDS),
+    b"ZADD": st.tuples(KEYS, WORDS, WORDS),
+    b"ZPOPMIN": st.tuples(KEYS),
+    b"TTL": st.tuples(KEYS),
+    b"EXPIRE": st.tuples(KEYS, WORDS),
+    b"EXISTS": st.tuples(KEYS, KEYS),
+    b"PING": st.tuples() | st.tuples(WORDS),
+    b"SETEX": st.tuples(KEYS, WORDS, WORDS),
+    b"BLPOP": st.tuples(KEYS, st.just(b"0")),
+    b"MULTI": st.tuples(),
+    b"EXEC": st.tuples(),
+    b"SUBSCRIBE": st.tuples(st.sampled_from([b"__keyevent@0__:set", b"c"])),
+    b"HELLO": st.tuples(st.sampled_from([b"2", b"3", b"4"])),
+    b"SELECT": st.tuples(st.sampled_from([b"0", b"1", b"77"])),
+    b"SORT": st.tuples(KEYS),
+    b"RESET": st.tuples(),
+    b"QUIT": st.tuples(),
+    b"NONSENSE": st.tuples(KEYS),
+    b"CLIENT": st.sampled_from([(b"REPLY", b"SKIP"), (b"REPLY", b"OFF"), (b"REPLY", b"ON")]),
+}
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> bytes:
+    """A pipeline of several runs of a command each, all in one piece."""
+    name = draw(st.sampled_from(sorted(COMMANDS)))
+    return b"".join(encode(name, *args) for args in draw(st.lists(COMMANDS[name], min_size=1, max_size=40)))
+
+
+def encode(*words: bytes) -> bytes:
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+
+
+class Side:
+    """A server, somebody whose pipelines are tried, and two that look on."""
+
+    def __init__(self) -> None:
+        clock = Clock()
+        clock.advance(1_700_000_000)
+        self.factory = RespFactory(clock=clock, random_seed=1)
+        self.client, self.waiter, self.watcher = self.connect(), self.connect(), self.connect()
+        self.send(self.client, b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA")
+        self.send(self.waiter, b"BLPOP", b"wanted", b"list", b"0")
+        self.send(self.watcher, b"SUBSCRIBE", b"__keyevent@0__:lpush")
+
+    def connect(self) -> tuple[RespProtocol, StringTransport]:
+        protocol: Any = self.factory.buildProtocol(None)
+        transport = StringTransport()
+        transport.abortConnection = transport.loseConnection  # type: ignore[method-assign]
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def send(self, client: tuple[RespProtocol, StringTransport], *words: bytes) -> None:
+        client[0].dataReceived(encode(*words))
+
+    def state(self) -> dict[str, Any]:
+        server = self.factory.server
+        keyspace = server.keyspace
+        client = self.client[0].client
+        assert client is not None
+        return {
+            "output": [transport.value() for _, transport in (self.client, self.waiter, self.watcher)],
+            "values": self.factory.call("DEBUG", "DIGEST").result,
+            "expires": [database.expires for database in keyspace.databases],
+            "accessed": [database.accessed for database in keyspace.databases],
+            "calls": {
+                entry.full_name: (entry.calls, entry.failed, entry.rejected) for entry in server.entries()
+            },
+            "histograms": {entry.full_name: entry.histogram.total for entry in server.entries()},
+            "errors": dict(server.statistics.errors),
+            "slow": [note.args for note in server.slow_log.newest(-1)],
+            "keyspace": (keyspace.dirty, keyspace.hits, keyspace.misses),
+            "client": (client.total_commands, client.total_output, client.last_command, client.closing),
+            "parked": client.parked is not None,
+        }
+
+
+@given(st.lists(runs(), max_size=4), st.booleans())
+def test_replies_and_all_that_is_counted(pipelines: list[bytes], slow: bool) -> None:
+    short, long = Side(), Side()
+    for side in (short, long):
+        if slow:
+            side.send(side.client, b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0")
+    for pipeline in pipelines:
+        short.client[0].dataReceived(pipeline)
+        with mock.patch.object(connection, "run", return_value=0):
+            long.client[0].dataReceived(pipeline)
+    assert short.state() == long.state()
