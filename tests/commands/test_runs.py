@@ -106,8 +106,8 @@ class Side:
 def test_replies_and_all_that_is_counted(pipelines: list[bytes], slow: bool) -> None:
     short, long = Side(), Side()
     for side in (short, long):
-        if slow:
-            side.send(side.client, b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0")
+        side.send(side.client, b"CONFIG", b"SET", b"slowlog-log-slower-than", b"0" if slow else b"-1")
+        side.send(side.client, b"SLOWLOG", b"RESET")
     for pipeline in pipelines:
         short.client[0].dataReceived(pipeline)
         with mock.patch.object(connection, "run", return_value=0):
