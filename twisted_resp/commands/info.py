@@ -331,7 +331,7 @@ def _replication(server: Server) -> Iterable[Field]:
             f"slave{number}",
             f"ip={_safe(replica.host)},port={replica.port},state={state},offset={replica.offset},lag={lag}",
         )
-    yield "master_failover_state", "no-failover"
+    yield "master_failover_state", replication.failover_state
     yield "master_replid", replication.id
     yield "master_replid2", replication.second_id
     yield "master_repl_offset", replication.offset

@@ -67,11 +67,13 @@ def psync(client: Client, replicationid: bytes, offset: bytes, *options: bytes) 
         return NO_REPLY
     feed = _feed(client)
     if options and options[0].lower() == b"failover":
+        _log.info("Failover request received for replid {id}.", id=replicationid.decode("latin-1"))
         if feed.master is None:
             raise CommandError(b"ERR PSYNC FAILOVER can't be sent to a master.")
         if replicationid.lower() != feed.id:
             raise CommandError(b"ERR PSYNC FAILOVER replid must match my replid.")
         stop_following(feed)
+        _log.info("MASTER MODE enabled (failover request from '{client}')", client=client)
     _check_ready(client)
     wanted = parse_integer(offset)
     if wanted is None:
@@ -89,6 +91,8 @@ def _is_attached(client: Client) -> bool:
 
 
 def _check_ready(client: Client) -> None:
+    if _feed(client).failover.active:
+        raise CommandError(b"NOMASTERLINK Can't SYNC while failing over")
     master = client.server.replication.master
     if master is not None and not master.connected:
         raise CommandError(b"NOMASTERLINK Can't SYNC while not connected with my master")
@@ -190,6 +194,8 @@ def role(client: Client) -> Reply:
 
 def _replica_of(client: Client, host: bytes, port: bytes) -> Reply:
     feed = _feed(client)
+    if feed.failover.active:
+        raise CommandError(b"ERR REPLICAOF not allowed while failing over.")
     if (host.lower(), port.lower()) == (b"no", b"one"):
         if feed.master is not None:
             stop_following(feed)
@@ -228,6 +234,62 @@ def replicaof(client: Client, host: bytes, port: bytes) -> Reply:
 def slaveof(client: Client, host: bytes, port: bytes) -> Reply:
     """Sets a Redis server as a replica of another, or promotes it to being a master."""
     return _replica_of(client, host, port)
+
+
+@command(
+    "FAILOVER [target: TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",
+    ADMIN | NOSCRIPT | STALE,
+    since="6.2.0",
+    complexity="O(1)",
+)
+def failover(client: Client, *options: bytes) -> Reply:
+    """Starts a coordinated failover from a server to one of its replicas."""
+    feed = _feed(client)
+    if len(options) == 1 and options[0].lower() == b"abort":
+        if not feed.failover.active:
+            raise CommandError(b"ERR No failover in progress.")
+        feed.failover.abort("Failover manually aborted")
+        return OK
+    target, timeout, force = _failover_options(options)
+    if feed.failover.active:
+        raise CommandError(b"ERR FAILOVER already in progress.")
+    if feed.master is not None:
+        raise CommandError(b"ERR FAILOVER is not valid when server is a replica.")
+    if not feed.replicas:
+        raise CommandError(b"ERR FAILOVER requires connected replicas.")
+    if force and not (timeout and target):
+        raise CommandError(b"ERR FAILOVER with force option requires both a timeout and target HOST and IP.")
+    if target is not None:
+        replica = feed.failover.replica_at(*target)
+        if replica is None:
+            raise CommandError(b"ERR FAILOVER target HOST and PORT is not a replica.")
+        if not replica.online:
+            raise CommandError(b"ERR FAILOVER target replica is not online.")
+    feed.failover.begin(target, timeout, force)
+    return OK
+
+
+def _failover_options(options: tuple[bytes, ...]) -> tuple[tuple[bytes, int] | None, int, bool]:
+    """Who it is to be, the timeout (ms), and whether to force it."""
+    target: tuple[bytes, int] | None = None
+    timeout, force = 0, False
+    place = 0
+    while place < len(options):
+        word, left = options[place].lower(), len(options) - place - 1
+        if word == b"timeout" and left and not timeout:
+            timeout = integer(options[place + 1])
+            if timeout <= 0:
+                raise CommandError(b"ERR FAILOVER timeout must be greater than 0")
+            place += 1
+        elif word == b"to" and left >= 2 and target is None:
+            target = options[place + 1], integer(options[place + 2])
+            place += 2
+        elif word == b"force" and not force:
+            force = True
+        else:
+            raise CommandError(errors.SYNTAX)
+        place += 1
+    return target, timeout, force
 
 
 @command(

@@ -22,6 +22,7 @@ from twisted.logger import Logger
 
 from twisted_resp.errors import CommandError
 from twisted_resp.replication.acknowledgements import Acknowledgements
+from twisted_resp.replication.failover import Failover
 from twisted_resp.replication.snapshots import empty_snapshot, snapshot
 from twisted_resp.resp import NO_REPLY, Reply
 from twisted_resp.server.client import Client
@@ -46,12 +47,14 @@ class Feed(Replication):
     """A server's replication, with the stream.
 
     :ivar acknowledgements: the clients that WAIT.
+    :ivar failover: the change of places with a replica, if one goes on.
     :ivar link: the connection to the master, or the attempts at one; None for a master.
     """
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self.acknowledgements = Acknowledgements(self)
+        self.failover = Failover(self)
         self.link: Link | None = None
         self._backlog: bytearray | None = None
         self._unsent: list[bytes] = []
@@ -60,6 +63,11 @@ class Feed(Replication):
         self._beat_call: IDelayedCall | None = None
         self._beats = 0
         self._backlog_call: IDelayedCall | None = None
+
+    @property
+    def failover_state(self) -> bytes:
+        """See :attr:`Replication.failover_state`."""
+        return self.failover.state
 
     # -- the backlog
 
@@ -251,6 +259,7 @@ class Feed(Replication):
         replica.heard_of = self.server.now_ms
         replica.snapshot_size = 0
         self.acknowledgements.changed()
+        self.failover.consider()
 
     def synced(self, offset: int, anew: bool = False) -> None:
         """See :meth:`Replication.synced`."""
@@ -284,6 +293,7 @@ class Feed(Replication):
 
     def close(self) -> None:
         """See :meth:`Replication.close`."""
+        self.failover.close()
         if self.link is not None:
             self.link.stop()
         for call in (self._beat_call, self._backlog_call):
@@ -308,6 +318,7 @@ class Feed(Replication):
         if (
             self.replicas
             and self.master is None
+            and not self.failover.active  # a replica is to catch up
             and self._beats % configuration[b"repl-ping-replica-period"] == 0
         ):
             self.feed(_PING)

@@ -55,6 +55,10 @@ class HandshakeError(Exception):
     """The master does not want us, or not now; the message says what it said."""
 
 
+class RefusedFailoverError(HandshakeError):
+    """The replica that is to change places with us does not want to."""
+
+
 class Link:
     """The connection to a master, or the attempts at one.
 
@@ -252,6 +256,8 @@ class MasterProtocol(Protocol):
         if self._receive != self._receive_lines and self._buffer:
             data, self._buffer = self._buffer, b""
             self._receive(data)
+        # The end of a failover lets clients go on.
+        self._server.end_batch()
 
     @inlineCallbacks
     def _shake_hands(self) -> Generator[Deferred[bytes], bytes, None]:
@@ -277,8 +283,13 @@ class MasterProtocol(Protocol):
         if self._link.spoilt:
             reply = yield self._ask(b"PSYNC", b"?", b"-1")
         else:
-            reply = yield self._ask(b"PSYNC", feed.id, b"%d" % (feed.offset + 1))
+            place = [feed.id, b"%d" % (feed.offset + 1)]
+            reply = yield self._ask(b"PSYNC", *place, *([b"FAILOVER"] if feed.failover.in_progress else []))
         words = reply.split()
+        if feed.failover.in_progress:
+            if words[0] not in (b"+CONTINUE", b"+FULLRESYNC"):
+                raise RefusedFailoverError("Failover target rejected psync request")
+            feed.failover.done()
         if words[0] == b"+CONTINUE":
             _log.info("Successful partial resynchronization with master.")
             self._go_on(words[1] if len(words) > 1 else feed.id)
@@ -311,6 +322,9 @@ class MasterProtocol(Protocol):
                 _log.failure("the handshake with the master failed", failure)
             else:
                 _log.warn("{error}", error=failure.getErrorMessage())
+                if failure.check(RefusedFailoverError) is not None:
+                    self._feed.failover.abort(failure.getErrorMessage())
+                    return
             self._link.drop()
 
     # -- the snapshot

@@ -118,6 +118,11 @@ class Replication:
         self.partial_syncs = 0
         self.refused_partial_syncs = 0
 
+    @property
+    def failover_state(self) -> bytes:
+        """Whether this master changes places with a replica, as INFO has it."""
+        return b"no-failover"
+
     # -- the backlog, where there is one
 
     @property
