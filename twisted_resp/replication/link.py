@@ -317,14 +317,15 @@ class MasterProtocol(Protocol):
         self._receive = self._receive_snapshot
 
     def _failed(self, failure: Failure) -> None:
+        if failure.check(RefusedFailoverError) is not None:
+            # We are a master again, and this link is no more.
+            self._feed.failover.abort(failure.getErrorMessage())
+            return
         if failure.check(CancelledError) is None:
             if failure.check(HandshakeError, ValueError) is None:
                 _log.failure("the handshake with the master failed", failure)
             else:
                 _log.warn("{error}", error=failure.getErrorMessage())
-                if failure.check(RefusedFailoverError) is not None:
-                    self._feed.failover.abort(failure.getErrorMessage())
-                    return
             self._link.drop()
 
     # -- the snapshot
