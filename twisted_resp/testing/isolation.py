@@ -61,9 +61,12 @@ class Isolation:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """The test that has asked for the server while it ran ends as others do."""
-        self._begin(item)
-        return (yield)
+        """A test that asked for the server while it ran, or that could not be set up, leaves nothing either."""
+        had_begun = self._in_test
+        result = yield
+        if not had_begun:
+            self._end()
+        return result
 
     def _begin(self, item: Any) -> None:
         if self._in_test:
