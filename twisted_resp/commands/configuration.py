@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from twisted.logger import Logger
+
 from twisted_resp import errors
 from twisted_resp.commands.helping import help_reply
 from twisted_resp.commands.table import ADMIN, LOADING, NOSCRIPT, STALE, command, container
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import OK, Map, Reply
 from twisted_resp.server.client import Client
+from twisted_resp.server.configuration_rewriting import rewrite
 
 GROUP = "server"
+
+_log = Logger()
 
 _FLAGS = ADMIN | NOSCRIPT | LOADING | STALE
 _EVERYWHERE = ("request_policy:all_nodes", "response_policy:all_succeeded")
@@ -56,7 +61,16 @@ def config_resetstat(client: Client) -> Reply:
 @command("CONFIG REWRITE", _FLAGS, since="2.8.0", complexity="O(1)", tips=_EVERYWHERE)
 def config_rewrite(client: Client) -> Reply:
     """Persists the effective configuration to file."""
-    raise CommandError(b"ERR The server is running without a config file")
+    server = client.server
+    if not server.configuration.path:
+        raise CommandError(b"ERR The server is running without a config file")
+    try:
+        rewrite(server)
+    except OSError as error:
+        _log.warn("CONFIG REWRITE failed: {error}", error=error.strerror)
+        raise CommandError(f"ERR Rewriting config file: {error.strerror}") from None
+    _log.info("CONFIG REWRITE executed with success.")
+    return OK
 
 
 _HELP = b"""

@@ -22,6 +22,7 @@ from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import STRING
 from twisted_resp.resp import OK, Attributed, BigNumber, Map, Push, Reply, SetReply, Several, Status, Verbatim
 from twisted_resp.server.client import Client
+from twisted_resp.server.configuration_rewriting import rewrite
 from twisted_resp.server.replication import new_id
 from twisted_resp.text.floats import parse_double
 from twisted_resp.text.integers import parse_integer
@@ -353,8 +354,20 @@ def _help(client: Client) -> Reply:
 
 
 #: The least and the greatest number of arguments, and what to do.
+def _rewrite_all(client: Client) -> Reply:
+    """CONFIG REWRITE, with what has its default value as well."""
+    if not client.server.configuration.path:
+        raise CommandError(b"ERR The server is running without a config file")
+    try:
+        rewrite(client.server, all_parameters=True)
+    except OSError as error:
+        raise CommandError(f"ERR CONFIG-REWRITE-FORCE-ALL failed: {error.strerror}") from None
+    return OK
+
+
 _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[..., Reply]]]] = {
     b"change-repl-id": (0, 0, _change_repl_id),
+    b"config-rewrite-force-all": (0, 0, _rewrite_all),
     b"dict-resizing": (1, 1, _nothing_to_do),
     b"digest": (0, 0, _digest),
     b"digest-value": (0, sys.maxsize, _digest_value),

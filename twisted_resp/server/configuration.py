@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from twisted_resp.server.client import Client
     from twisted_resp.server.server import Server
 
-__all__ = ["Configuration", "fit_open_files"]
+__all__ = ["Configuration", "fit_open_files", "parameter_named"]
 
 _BY_NAME: Final[dict[bytes, Parameter]] = {
     **{parameter.name: parameter for parameter in PARAMETERS},
@@ -36,7 +36,17 @@ _BY_NAME: Final[dict[bytes, Parameter]] = {
 }
 _PATTERN: Final = frozenset(b"*?[")
 _MOST_FILES_OF_OUR_OWN: Final = 32
+#: What holds where there is a configuration file.
+_REDIS_DEFAULTS: Final[Mapping[bytes, Any]] = {
+    b"save": ((3600, 1), (300, 100), (60, 10000)),
+    b"bind": (b"*", b"-::*"),
+}
 _LEAST_BACKLOG: Final = 16 * 1024
+
+
+def parameter_named(name: bytes) -> Parameter | None:
+    """A parameter by its name, or a former one of it, in lower case."""
+    return _BY_NAME.get(name)
 
 
 class Configuration:
@@ -77,8 +87,12 @@ class Configuration:
 
     def use_redis_defaults(self) -> None:
         """Start from what redis-server does with an empty file, where that is not what we do without one."""
-        self[b"save"] = ((3600, 1), (300, 100), (60, 10000))
-        self[b"bind"] = (b"*", b"-::*")
+        for name, value in _REDIS_DEFAULTS.items():
+            self[name] = value
+
+    def default(self, parameter: Parameter) -> Any:
+        """The value of a parameter of which the configuration file says nothing."""
+        return _REDIS_DEFAULTS.get(parameter.name, parameter.default)
 
     def read(self, name: bytes, words: list[bytes]) -> bool:
         """Take a directive from a configuration file, for a server that is about to start.
