@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -23,13 +24,24 @@ def address_text(address: IAddress) -> bytes:
     return b"?:0"
 
 
-def tune(transport: Any) -> None:
-    """Set the options of a TCP connection as Redis does."""
+def tune(transport: Any, keep_alive: int) -> None:
+    """Set the options of a TCP connection as Redis does.
+
+    :param keep_alive: after so many seconds of silence it is found out whether the peer is still there; 0 for never.
+    """
     try:
         # Else a second message to a subscriber waits until the first is acknowledged, which may take 40 ms.
         transport.setTcpNoDelay(True)
         # A peer that is gone without a word is found out in the end.
-        transport.setTcpKeepAlive(True)
+        if keep_alive:
+            transport.setTcpKeepAlive(True)
+            for option, value in (
+                ("TCP_KEEPIDLE", keep_alive),
+                ("TCP_KEEPINTVL", max(1, keep_alive // 3)),
+                ("TCP_KEEPCNT", 3),
+            ):
+                if hasattr(socket, option):
+                    transport.getHandle().setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     except (AttributeError, OSError):
         pass  # a test transport; or the peer has hung up already
 

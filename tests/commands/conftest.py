@@ -80,9 +80,9 @@ class Engine:
 class Connection:
     """A client that talks to an engine over the wire, but for the network."""
 
-    def __init__(self, engine: Engine, port: int = 50000) -> None:
+    def __init__(self, engine: Engine, port: int = 50000, peer: str = "127.0.0.1") -> None:
         self.transport = StringTransport(
-            IPv4Address("TCP", "127.0.0.1", 6379), IPv4Address("TCP", "127.0.0.1", port)
+            IPv4Address("TCP", "127.0.0.1", 6379), IPv4Address("TCP", peer, port)
         )
         self._protocol = cast(Any, RespProtocol())  # mypy finds no types in makeConnection
         self._protocol.factory = engine.factory

@@ -308,6 +308,9 @@ _HELP: Final = b"""
 CHANGE-REPL-ID
     Change the replication IDs of the instance.
     Dangerous: should be used only for testing the replication subsystem.
+CONFIG-REWRITE-FORCE-ALL
+    Like CONFIG REWRITE but writes all configuration options, including
+    keywords not listed in original configuration file or default values.
 DICT-RESIZING <0|1>
     Accepted: there are no hash tables whose resizing could be stopped.
 DIGEST

@@ -165,9 +165,14 @@ def _memory(server: Server) -> Iterable[Field]:
     for name in ("allocator_frag", "allocator_rss", "rss_overhead", "mem_fragmentation"):
         yield f"{name}_ratio", "1.00"
         yield f"{name}_bytes", 0
-    for name in ("mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
-                 "mem_clients_slaves"):  # fmt: skip
-        yield name, 0
+    replication = server.replication
+    behind = [one.output_size() for one in replication.replicas]
+    backlog = replication.backlog_length
+    yield "mem_not_counted_for_evict", max(0, max(behind, default=0) - backlog)
+    yield "mem_replication_backlog", backlog
+    # Redis holds the stream once, for all of them.
+    yield "mem_total_replication_buffers", max([backlog, *behind])
+    yield "mem_clients_slaves", sum(behind)
     clients = server.clients.values()
     yield "mem_clients_normal", sum(client.query_size() + client.output_size() for client in clients)
     yield "mem_cluster_links", 0

@@ -115,12 +115,12 @@ class Child:
             os.close(writing)
             raise
         if not self.pid:
-            self._run(writing)
+            self._run(writing, server)
         server.note_fork(perf_counter() - start)
         os.close(writing)
         self._reactor.addReader(self)
 
-    def _run(self, writing: int) -> None:
+    def _run(self, writing: int, server: Server) -> None:
         """Be the child. Nothing of the reactor may happen here; it never returns."""
         status = 1
         try:
@@ -129,6 +129,8 @@ class Child:
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
             _close_all_but(writing)
+            with suppress(ValueError):  # it was logged
+                server.oom_score.adjust(child=True)
             os.set_blocking(writing, False)
             # Collecting would touch, and so copy, every object.
             gc.disable()

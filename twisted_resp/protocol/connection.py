@@ -102,7 +102,7 @@ class RespProtocol(LineReceiver):
         self._output.drained = self._output_drained
         self._output.kept = self._check_output
         server.statistics.connections_received += 1
-        refusal = self.factory.refusal()
+        refusal = self.factory.refusal() or self.factory.protection(transport)
         if refusal is not None:
             server.statistics.rejected_connections += 1
             self._closing = True
@@ -112,7 +112,7 @@ class RespProtocol(LineReceiver):
         server.keyspace.tick()
         peer, local = transport.getPeer(), transport.getHost()
         if isinstance(local, (IPv4Address, IPv6Address)):
-            tune(transport)
+            tune(transport, server.configuration[b"tcp-keepalive"])
         if not server.port and isinstance(local, (IPv4Address, IPv6Address)):
             server.port = local.port
         client = self.client = Client(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 
 from twisted_resp.assembly import assemble
-from twisted_resp.errors import MAX_CLIENTS
+from twisted_resp.errors import MAX_CLIENTS, PROTECTED_MODE
 from twisted_resp.in_process import InProcessClient, as_argument
 from twisted_resp.output import Turn
 from twisted_resp.polling import Poller
@@ -83,6 +83,22 @@ class RespFactory(Factory):
         if len(self.server.clients) >= self.server.max_clients:
             return MAX_CLIENTS
         return None
+
+    def protection(self, transport: Any) -> bytes | None:
+        """Why somebody from another machine is turned away (``protected-mode``), or None.
+
+        Only where the process is the server's own: where a factory listens is the business of its application.
+        """
+        server = self.server
+        configuration = server.configuration
+        if (
+            not server.saving.may_fork
+            or not configuration[b"protected-mode"]
+            or server.access.password_required
+        ):
+            return None
+        peer = getattr(transport.getPeer(), "host", None)
+        return None if peer is None or peer.startswith("127.") or peer == "::1" else PROTECTED_MODE
 
     def client(self) -> InProcessClient:
         """A client within this process, with a selected database, a transaction and so on of its own."""

@@ -11,6 +11,7 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
@@ -452,6 +453,8 @@ def follow(feed: Feed, host: bytes, port: int) -> None:
     feed.link = Link(feed, master)
     server.configuration[b"replicaof"] = b"%b %d" % (host, port)
     server.keyspace.hold_expiry = True
+    with suppress(ValueError):  # it was logged
+        server.oom_score.adjust()
     feed.make_backlog()
     feed.attend()
     feed.link.start()
@@ -465,6 +468,8 @@ def stop_following(feed: Feed) -> None:
         feed.link = None
     feed.master = None
     server.configuration[b"replicaof"] = b""
+    with suppress(ValueError):
+        server.oom_score.adjust()
     feed.promote()
     server.keyspace.hold_expiry = bool(server.pause_until)
     server.keyspace.expiry_timer.reschedule()

@@ -438,13 +438,30 @@ def _append_only(server: Server, value: bool) -> None:
         server.append_only.disable()
 
 
+def _timeout(server: Server, value: int) -> None:
+    server.idle_clients.limit(value)
+
+
+def _oom_score(server: Server, value: object) -> None:
+    server.oom_score.adjust()
+
+
 def _replicas(server: Server, value: int) -> None:
     configuration = server.configuration
     needed = configuration[b"min-replicas-to-write"] if configuration[b"min-replicas-max-lag"] else 0
     server.need_replicas(needed)
 
 
-_CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
+def _certificates(server: Server, value: object) -> None:
+    relisten = server.configuration.relisten
+    if relisten is not None:
+        try:
+            relisten(b"tls-cert-file")
+        except OSError:
+            raise ValueError("Unable to update TLS configuration. Check server logs.") from None
+
+
+_CONSEQUENCES: Final[dict[bytes, Callable[[Server, Any], None]]] = {
     b"port": _listen_on(b"port", "Unable to listen on this port. Check server logs."),
     b"tls-port": _listen_on(b"tls-port", "Unable to listen on this port. Check server logs."),
     b"bind": _listen_on(b"bind", "Failed to bind to specified addresses."),
@@ -463,11 +480,22 @@ _CONSEQUENCES: Final[Mapping[bytes, Callable[[Server, Any], None]]] = {
     b"min-replicas-max-lag": _replicas,
     b"min-replicas-to-write": _replicas,
     b"notify-keyspace-events": _events,
+    b"oom-score-adj": _oom_score,
+    b"oom-score-adj-values": _oom_score,
+    b"timeout": _timeout,
     b"requirepass": _password,
     b"slowlog-log-slower-than": _slow_threshold,
     b"slowlog-max-len": _slow_log_length,
 }
 
+# What a TLS context is made of.
+_TLS: Final = tuple(
+    parameter.name
+    for parameter in PARAMETERS
+    if parameter.name.startswith(b"tls-")
+    and parameter.name not in (b"tls-port", b"tls-replication", b"tls-cluster")
+)
+_CONSEQUENCES.update(dict.fromkeys(_TLS, _certificates))
 _LISTENING: Final = frozenset((b"port", b"tls-port", b"bind"))
 # What follows from these is done when the server starts, not while its configuration is read.
 _AT_THE_START: Final = frozenset(

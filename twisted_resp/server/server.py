@@ -23,12 +23,14 @@ from twisted_resp.server.client_memory import ClientMemory
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
 from twisted_resp.server.flavour import ALL, Flavour
+from twisted_resp.server.idle import IdleClients
 from twisted_resp.server.interception import Interception
 from twisted_resp.server.latency import LatencyMonitor
 from twisted_resp.server.loading import Loading
 from twisted_resp.server.memory import MemoryAccount
 from twisted_resp.server.monitoring import Monitors
 from twisted_resp.server.notifications import Notifications
+from twisted_resp.server.oom_score import OomScore
 from twisted_resp.server.peers import Peers
 from twisted_resp.server.replication import Replication
 from twisted_resp.server.saving import Saving
@@ -179,6 +181,9 @@ class Server:
         #: What SHUTDOWN does in the end; whoever runs the server says. None: its clients can't stop it.
         self.on_shutdown: Callable[[], None] | None = None
         self.shutdown = Shutdown(self)
+        #: Clients that say nothing; and how the kernel sees this process.
+        self.idle_clients = IdleClients(self)
+        self.oom_score = OomScore(self)
         #: Whether SHUTDOWN has been heard: a script that runs now ends.
         self.ending = False
         #: Connections that may go on at the end of the batch that runs now.
@@ -481,6 +486,7 @@ class Server:
         self.settle()
         self.end_batch()
         self.replication.close()
+        self.idle_clients.close()
         self.saving.close()
         self.append_only.close()
         self.peers.close()
