@@ -261,6 +261,18 @@ def test_no_touch(engine: Engine, connect: Connect) -> None:
     assert accessed[b"k"] == was + 30_000
 
 
+def test_no_touch_in_scripts(engine: Engine, connect: Connect) -> None:
+    one = connect()
+    one.send("SET k v", "CLIENT NO-TOUCH on")
+    accessed = engine.database().accessed
+    was = accessed[b"k"]
+    engine.clock.advance(10)
+    one.send("EVAL redis.call('get','k') 0")
+    assert accessed[b"k"] == was
+    one.send("EVAL redis.call('touch','k') 0")
+    assert accessed[b"k"] == was + 10_000
+
+
 # -- UNBLOCK
 
 

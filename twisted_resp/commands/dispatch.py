@@ -65,9 +65,11 @@ _ALLOWED_WHEN_SUBSCRIBED = frozenset(
 # What runs at once inside MULTI instead of being queued; and its mark among an entry's flags.
 _NOT_QUEUED = frozenset((b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"))
 _AT_ONCE = 1 << 30
-# Whose own business it is to note accesses, whatever CLIENT NO-TOUCH says: the commands inside EXEC have
-# their say.
-_TOUCHES = frozenset((b"touch", b"exec"))
+# Whose own business it is to note accesses, whatever CLIENT NO-TOUCH says: the commands inside EXEC and scripts
+# have their say.
+_TOUCHES = frozenset(
+    (b"touch", b"exec", b"eval", b"evalsha", b"eval_ro", b"evalsha_ro", b"fcall", b"fcall_ro")
+)
 # What a pause of writes holds back.
 _PAUSED_WRITES = table.WRITE | table.MAY_REPLICATE
 # What a client that replicates from us may not do here.

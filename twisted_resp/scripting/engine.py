@@ -168,6 +168,7 @@ class Engine:
         client.user = caller.user
         client.protocol = 2
         client.is_master = caller.is_master
+        client.no_touch = caller.no_touch
         scripting = server.scripting
         scripting.running = running
         interpreter = self.interpreter
