@@ -34,10 +34,10 @@ def gone(connection: Connection) -> bool:
 def test_by_an_incomplete_request(engine: Engine, control: Connection, connect: Connect) -> None:
     victim, other = connect(), connect()
     other.send("PING")
-    victim.feed(b"*2\r\n$4\r\nPING\r\n$300000\r\n" + b"x" * 100_000)
+    victim.feed(b"*3\r\n$4\r\nMGET\r\n$100000\r\n" + b"x" * 100_000)
     assert not gone(victim)
     assert b"evicted_clients:0" in control.send("INFO stats")
-    victim.feed(b"x" * 100_000)
+    victim.feed(b"\r\n$100000\r\nx")  # announced is as good as taken
     assert gone(victim)
     assert not gone(other)
     assert b"evicted_clients:1" in control.send("INFO stats")
@@ -74,7 +74,7 @@ def test_the_largest_go_first(engine: Engine, control: Connection, connect: Conn
     small, large = [connect() for _ in range(3)], [connect() for _ in range(3)]
     for connections, size in ((small, 20_000), (large, 60_000)):
         for connection in connections:
-            connection.feed(b"*2\r\n$4\r\nECHO\r\n$100000\r\n" + b"x" * size)
+            connection.feed(b"*2\r\n$4\r\nECHO\r\n$%d\r\n" % size + b"x" * size)
     control.send(f"CONFIG SET maxmemory-clients {LIMIT}")
     assert [gone(connection) for connection in small] == [False] * 3
     assert [gone(connection) for connection in large].count(True) == 2

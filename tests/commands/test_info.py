@@ -182,3 +182,16 @@ def test_every_field_of_redis(redis_server: Any) -> None:
         how.append("_main_thread")
     left_out = {name for name in theirs if name not in ours and not any(word in name for word in how)}
     assert {name for name in left_out if not name.startswith(("db", "errorstat_"))} == set()
+
+
+def test_kinds_of_errors_are_counted_up_to_a_number(engine: Engine) -> None:
+    for number in range(200):
+        engine.error("EVAL", f"return redis.error_reply('E{number} sorry')", 0)
+    assert engine.call("INFO", "errorstats").split(b"\r\n")[1:] == [
+        b"errorstat_ERRORSTATS_DISABLED:count=1",
+        b"",
+    ]
+    assert b"total_error_replies:200" in engine.call("INFO", "stats")
+    engine.call("CONFIG", "RESETSTAT")
+    engine.error("GET")
+    assert b"errorstat_ERR:count=1" in engine.call("INFO", "errorstats")

@@ -84,9 +84,11 @@ def client_line(client: Client, asking: Client) -> bytes:
     request = arguments = 0
     if client is asking or client.parked is not None:
         request, arguments = _sizes(client.current)
+    request_memory = (request if client is asking else 0) + arguments
+    arguments += client.request_sizes()[0]
     unread = client.query_size() + (request if client is asking else 0)
     queued = transaction.size if transaction is not None else 0
-    memory = memory_of(client) + (request if client is asking else 0) + arguments
+    memory = memory_of(client) + request_memory
     events = b"" if client.fd < 0 else b"rw" if waiting else b"r"
     fields = (
         (b"id", client.id),

@@ -620,9 +620,7 @@ def reject(
 
 
 def _count_error(server: Server, error: CommandError) -> None:
-    statistics = server.statistics
-    statistics.error_replies += 1
-    statistics.errors[error.code] += 1
+    server.count_error(error.code)
 
 
 def _internal_error(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandError:

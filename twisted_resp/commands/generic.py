@@ -355,7 +355,10 @@ def object_refcount(client: Client, key: bytes) -> Reply:
     if value is None:
         return None
     if isinstance(value, bytes) and encoding_of(value) == b"int" and 0 <= int(value) < _SHARED_INTEGERS:
-        return _SHARED_REFCOUNT
+        # Each key is to have an age of its own where that matters.
+        policy: bytes = client.server.configuration[b"maxmemory-policy"]
+        if not client.server.memory.limit or not policy.endswith((b"lru", b"lfu")):
+            return _SHARED_REFCOUNT
     return 1
 
 

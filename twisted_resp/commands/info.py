@@ -19,6 +19,7 @@ from twisted_resp.commands.table import LOADING, SENTINEL, STALE, command
 from twisted_resp.resp import Reply, Verbatim
 from twisted_resp.server.client import Client
 from twisted_resp.server.memory import EMPTY
+from twisted_resp.server.memory_report import memory_report
 from twisted_resp.server.replication import Master
 from twisted_resp.server.saving import Progress
 from twisted_resp.server.server import LOADING as IS_LOADING
@@ -136,22 +137,22 @@ def _has_timeout(client: Client) -> bool:
 
 
 def _memory(server: Server) -> Iterable[Field]:
-    used = server.memory.used()
+    report = memory_report(server)
+    used = report.used
     resident = _resident_memory()
-    peak = server.statistics.peak_memory = max(server.statistics.peak_memory, used)
     total = _total_memory()
     limit = server.configuration[b"maxmemory"]
     yield "used_memory", used
     yield "used_memory_human", format_memory_size(used)
     yield "used_memory_rss", resident
     yield "used_memory_rss_human", format_memory_size(resident)
-    yield "used_memory_peak", peak
-    yield "used_memory_peak_human", format_memory_size(peak)
-    yield "used_memory_peak_perc", _percent(used, peak)
-    yield "used_memory_overhead", EMPTY
+    yield "used_memory_peak", report.peak
+    yield "used_memory_peak_human", format_memory_size(report.peak)
+    yield "used_memory_peak_perc", _percent(used, report.peak)
+    yield "used_memory_overhead", report.overhead
     yield "used_memory_startup", EMPTY
-    yield "used_memory_dataset", used - EMPTY
-    yield "used_memory_dataset_perc", "100.00%"
+    yield "used_memory_dataset", report.dataset
+    yield "used_memory_dataset_perc", _percent(report.dataset, used - EMPTY)
     yield "allocator_allocated", used
     yield "allocator_active", used
     yield "allocator_resident", used
@@ -165,18 +166,13 @@ def _memory(server: Server) -> Iterable[Field]:
     for name in ("allocator_frag", "allocator_rss", "rss_overhead", "mem_fragmentation"):
         yield f"{name}_ratio", "1.00"
         yield f"{name}_bytes", 0
-    replication = server.replication
-    behind = [one.output_size() for one in replication.replicas]
-    backlog = replication.backlog_length
-    yield "mem_not_counted_for_evict", max(0, max(behind, default=0) - backlog)
-    yield "mem_replication_backlog", backlog
-    # Redis holds the stream once, for all of them.
-    yield "mem_total_replication_buffers", max([backlog, *behind])
-    yield "mem_clients_slaves", sum(behind)
-    clients = server.clients.values()
-    yield "mem_clients_normal", sum(client.query_size() + client.output_size() for client in clients)
+    yield "mem_not_counted_for_evict", report.uncounted
+    yield "mem_replication_backlog", report.backlog
+    yield "mem_total_replication_buffers", report.backlog + report.replicas
+    yield "mem_clients_slaves", report.replicas
+    yield "mem_clients_normal", report.clients
     yield "mem_cluster_links", 0
-    yield "mem_aof_buffer", 0
+    yield "mem_aof_buffer", report.append_only
     yield "mem_allocator", "libc"
     yield "mem_overhead_db_hashtable_rehashing", 0
     yield "active_defrag_running", 0

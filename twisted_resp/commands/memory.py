@@ -12,6 +12,7 @@ from twisted_resp.errors import SYNTAX, CommandError
 from twisted_resp.resp import OK, Map, Reply, Verbatim
 from twisted_resp.server.client import Client
 from twisted_resp.server.memory import EMPTY, key_size
+from twisted_resp.server.memory_report import memory_report
 
 GROUP = "server"
 
@@ -47,31 +48,42 @@ def memory_usage(client: Client, key: bytes, *options: bytes) -> Reply:
 @command("MEMORY STATS", since="4.0.0", complexity="O(1)", tips=_ANYWHERE)
 def memory_stats(client: Client) -> Reply:
     """Returns details about memory usage."""
-    server = client.server
-    used = server.memory.used()
-    peak = server.statistics.peak_memory = max(server.statistics.peak_memory, used)
-    keys = sum(map(len, server.keyspace.databases))
+    report = memory_report(client.server)
+    used, data = report.used, report.dataset
+    beyond = max(1, used - EMPTY)
     pairs: list[tuple[bytes, Reply]] = [
-        (b"peak.allocated", peak),
+        (b"peak.allocated", report.peak),
         (b"total.allocated", used),
         (b"startup.allocated", EMPTY),
-        (b"clients.normal", sum(each.output_size() for each in server.clients.values())),
+        (b"replication.backlog", report.backlog),
+        (b"clients.slaves", report.replicas),
+        (b"clients.normal", report.clients),
+        (b"cluster.links", 0),
+        (b"aof.buffer", report.append_only),
+        (b"lua.caches", report.scripts),
+        (b"functions.caches", report.functions),
     ]
-    for database in server.keyspace.databases:
-        if len(database):
-            sizes = Map([
-                (b"overhead.hashtable.main", 96 * len(database)),
-                (b"overhead.hashtable.expires", 150 * len(database.expires)),
-            ])  # fmt: skip
-            pairs.append((b"db.%d" % database.index, sizes))
+    for index, keys, expiries in report.databases:
+        tables = Map([(b"overhead.hashtable.main", keys), (b"overhead.hashtable.expires", expiries)])
+        pairs.append((b"db.%d" % index, tables))
     pairs += [
-        (b"overhead.total", EMPTY),
-        (b"keys.count", keys),
-        (b"keys.bytes-per-key", (used - EMPTY) // keys if keys else 0),
-        (b"dataset.bytes", used - EMPTY),
-        (b"dataset.percentage", 100.0 * (used - EMPTY) / used),
-        (b"peak.percentage", 100.0 * used / peak),
+        (b"overhead.db.hashtable.lut", sum(keys + expiries for _, keys, expiries in report.databases)),
+        (b"overhead.db.hashtable.rehashing", 0),
+        (b"overhead.total", report.overhead),
+        (b"db.dict.rehashing.count", 0),
+        (b"keys.count", report.keys),
+        (b"keys.bytes-per-key", data // report.keys if report.keys else 0),
+        (b"dataset.bytes", data),
+        (b"dataset.percentage", 100.0 * data / beyond),
+        (b"peak.percentage", 100.0 * used / report.peak),
+        (b"allocator.allocated", used),
+        (b"allocator.active", used),
+        (b"allocator.resident", used),
+        (b"allocator.muzzy", 0),
     ]
+    for name in (b"allocator-fragmentation", b"allocator-rss", b"rss-overhead"):
+        pairs += [(name + b".ratio", 1.0), (name + b".bytes", 0)]
+    pairs += [(b"fragmentation", 1.0), (b"fragmentation.bytes", 0)]
     return Map(pairs)
 
 

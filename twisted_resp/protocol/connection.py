@@ -82,7 +82,6 @@ class RespProtocol(LineReceiver):
         self._choked = False  # the client does not read its replies
         self._held: list[bytes] = []  # arrived while nothing is run (while ``paused``, LineReceiver's word)
         self._held_size = 0
-        self._incomplete_size = 0  # bytes of the request that is not all there
         self._out: list[bytes] | None = None  # replies of the batch that runs now
         self._replies: list[Reply] | None = (
             None  # those of the run of requests that is under way, not encoded yet
@@ -129,6 +128,7 @@ class RespProtocol(LineReceiver):
         if server.scripting.reactor is None:
             server.scripting.reactor = reentrant_reactor(transport)
         client.query_size = self._query_size
+        client.request_sizes = self._request_sizes
         client.output_size = self._output_size
         self._decoder.authenticated = client.authenticated
         self._choose_path()
@@ -260,13 +260,18 @@ class RespProtocol(LineReceiver):
         """Decode multibulk requests and run them."""
         decoder = self._decoder
         decoder.max_bulk = self._server.max_bulk
-        size = len(data)
+        incomplete = decoder.incomplete
+        if (
+            incomplete
+            and decoder.arguments_size + decoder.unread_size + len(data) > self._server.query_buffer_limit
+        ):
+            self._drop_long_query()
+            return
         while True:
             requests = decoder.feed(data)
             decoded = len(requests)
             if requests:
-                if self._incomplete_size:
-                    self._incomplete_size = 0
+                if incomplete:
                     self._note_memory()
                 self._requests = requests
                 self._run()
@@ -285,11 +290,7 @@ class RespProtocol(LineReceiver):
             decoder.authenticated = self.client is not None and self.client.authenticated
             data = b""
         if decoder.incomplete:
-            self._incomplete_size += size
-            if self._incomplete_size > self._server.query_buffer_limit:
-                self._drop_long_query()
-            else:
-                self._note_memory()
+            self._note_memory()
 
     def lineReceived(self, line: bytes) -> None:
         """Run an inline request; at a multibulk request go back to raw mode."""
@@ -613,7 +614,10 @@ class RespProtocol(LineReceiver):
         self.close(False)
 
     def _query_size(self) -> int:
-        return self._held_size + self._incomplete_size + len(self._buffer)
+        return self._held_size + self._decoder.unread_size + len(self._buffer)
+
+    def _request_sizes(self) -> tuple[int, int]:
+        return self._decoder.arguments_size, self._decoder.expected_size
 
     def _output_size(self) -> int:
         return self._output.size

@@ -156,6 +156,21 @@ class RequestDecoder:
         """Whether a part of a request is held here."""
         return bool(self._remaining or self._tail)
 
+    @property
+    def unread_size(self) -> int:
+        """The bytes that are not part of a request's arguments yet."""
+        return self._bulk + 2 - self._missing if self._chunked else len(self._tail)
+
+    @property
+    def arguments_size(self) -> int:
+        """The bytes of the arguments that an incomplete request has so far."""
+        return sum(map(len, self._args))
+
+    @property
+    def expected_size(self) -> int:
+        """The bytes of a large value that were announced and are still to come."""
+        return self._missing if self._chunked else 0
+
     def unread(self, data: bytes) -> None:
         """Put bytes back in front of what is fed next; only at a request's boundary."""
         self._tail = data

@@ -216,9 +216,7 @@ class Engine:
         return self._server.commands[running.command[0].lower()]
 
     def _count(self, code: bytes) -> None:
-        statistics = self._server.statistics
-        statistics.error_replies += 1
-        statistics.errors[code] += 1
+        self._server.count_error(code)
 
     # -- what Lua calls; none of these may raise
 

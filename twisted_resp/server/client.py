@@ -39,6 +39,11 @@ def _no_hold(held: bool) -> None:
     """What keeps a client without a connection from sending."""
 
 
+def _no_request() -> tuple[int, int]:
+    """The request that a client without a connection has begun to send."""
+    return 0, 0
+
+
 class Transaction:
     """The commands queued since MULTI.
 
@@ -81,8 +86,9 @@ class Client:
         "kept",
         "last_command", "last_interaction", "lib_name", "lib_version", "local_address", "monitoring",
         "name", "no_evict", "no_touch", "output_size", "parked", "patterns", "protocol", "query_size",
-        "replica", "reply_mode", "restricted", "server", "shard_channels", "total_commands", "total_input",
-        "total_output", "tracking", "transaction", "unguarded", "user", "watched", "write", "write_offset",
+        "replica", "reply_mode", "request_sizes", "restricted", "server", "shard_channels", "total_commands",
+        "total_input", "total_output", "tracking", "transaction", "unguarded", "user", "watched", "write",
+        "write_offset",
     )  # fmt: skip
 
     def __init__(
@@ -141,6 +147,9 @@ class Client:
         #: Asked for by CLIENT LIST: bytes of requests and of replies that wait here.
         self.query_size: Callable[[], int] = int
         self.output_size: Callable[[], int] = int
+        #: Of a request that is not all there: bytes of the arguments so far, and bytes of a large value that are
+        #: still to come.
+        self.request_sizes: Callable[[], tuple[int, int]] = _no_request
         self.write: Callable[[bytes], None] = _no_write
         self.deliver: Callable[[bytes], None] = lambda data: self.write(data)
         self.close: Callable[[bool], None] = _no_close
@@ -287,3 +296,4 @@ class Client:
         self.close = _no_close
         self.hold = _no_hold
         self.query_size = self.output_size = int
+        self.request_sizes = _no_request

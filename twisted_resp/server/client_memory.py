@@ -27,7 +27,10 @@ _ENTRY: Final = 96
 
 
 def memory_of(client: Client) -> int:
-    """The bytes that a client takes, but for the arguments of the command that it runs now."""
+    """The bytes that a client takes, but for the arguments of the command that it runs now.
+
+    A large value that is on its way counts from the beginning, as Redis makes room for it then.
+    """
     entries = client.subscriptions + len(client.watched)
     queued = 0
     if client.transaction is not None:
@@ -35,11 +38,22 @@ def memory_of(client: Client) -> int:
         entries += len(client.transaction.queue)
     if client.tracking is not None:
         entries += len(client.tracking.prefixes)
-    return _CLIENT + client.query_size() + client.output_size() + queued + entries * _ENTRY
+    return (
+        _CLIENT
+        + sum(client.request_sizes())
+        + client.query_size()
+        + client.output_size()
+        + queued
+        + entries * _ENTRY
+    )
 
 
 def _may_be_evicted(client: Client) -> bool:
     return not (client.no_evict or client.is_master or client.replica is not None)
+
+
+def _replicates(client: Client) -> bool:
+    return client.replica is not None and client.replica.attached
 
 
 class ClientMemory:
@@ -59,11 +73,21 @@ class ClientMemory:
         self.active = False
 
     def total(self) -> int:
-        """The bytes that all clients take."""
+        """The bytes that all clients take, but for replicas."""
         if self.active:
             self._take_in()
             return self._total
-        return sum(map(memory_of, self._server.clients.values()))
+        return sum(memory_of(client) for client in self._server.clients.values() if not _replicates(client))
+
+    def replicas(self) -> int:
+        """The bytes that wait for replicas beyond what the backlog holds.
+
+        The stream is held once for all of them, so it is the slowest that counts.
+        """
+        replication = self._server.replication
+        if not replication.replicas:
+            return 0
+        return max(0, max(client.output_size() for client in replication.replicas) - replication.backlog_length)
 
     def configure(self, limit: int, active: bool) -> None:
         """Set the limit, and say whether the account is kept without one, too."""
@@ -104,7 +128,7 @@ class ClientMemory:
         changed, self._changed = self._changed, set()
         sizes = self._sizes
         for client in changed:
-            if client.id in self._server.clients:
+            if client.id in self._server.clients and not _replicates(client):
                 size = memory_of(client)
                 self._total += size - sizes.get(client, 0)
                 sizes[client] = size

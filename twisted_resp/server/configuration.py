@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted_resp.errors import SYNTAX, CommandError
 from twisted_resp.keyspace import lfu
 from twisted_resp.keyspace.keyspace import TOUCH_LFU, TOUCH_LRU
-from twisted_resp.server.eviction import make_room
 from twisted_resp.server.flavour import later_parameters
 from twisted_resp.server.parameters import HIDDEN, IMMUTABLE, PARAMETERS, PROTECTED, Parameter
 from twisted_resp.text.glob import compile_glob
@@ -387,8 +386,7 @@ def _password(server: Server, value: bytes) -> None:
 def _memory_limit(server: Server, value: int) -> None:
     server.limit_memory(value)
     if value:
-        make_room(server)
-        server.pending = True  # what was evicted is told after the command
+        server.resume(server.evict)  # when the command, and the transaction that it may be in, is over
 
 
 def _slow_threshold(server: Server, value: int) -> None:

@@ -26,7 +26,7 @@ _TRIES: Final = 50
 def make_room(server: Server) -> bool:
     """Evict until the data fit their limit; answers whether they do."""
     memory = server.memory
-    if memory.used() <= memory.limit:
+    if not memory.is_full():
         return True
     start = perf_counter()
     fits = _evict(server)
@@ -37,7 +37,7 @@ def make_room(server: Server) -> bool:
 def _evict(server: Server) -> bool:
     memory = server.memory
     policy: bytes = server.configuration[b"maxmemory-policy"]
-    while memory.used() > memory.limit:
+    while memory.is_full():
         if policy == b"noeviction":
             return False
         victim = _victim(server, policy)

@@ -46,15 +46,19 @@ class MemoryAccount:
 
     def used(self) -> int:
         """The memory in use, in bytes."""
-        clients = self._server.client_memory.total()
+        others = self._server.client_memory.total() + self._server.client_memory.replicas()
         if self.limit:
-            return EMPTY + clients + self._total
+            return EMPTY + others + self._total
         data = 0
         for database in self._server.keyspace.databases:
             if database.values:
                 sample = [key_size(database, key) for key in islice(database.values, _SAMPLE)]
                 data += sum(sample) * len(database.values) // len(sample)
-        return EMPTY + clients + data
+        return EMPTY + others + data
+
+    def is_full(self) -> bool:
+        """Whether the data and the clients take more than the limit. Keys are not evicted for what replicas take."""
+        return EMPTY + self._server.client_memory.total() + self._total > self.limit
 
     def set_limit(self, limit: int) -> None:
         """Set ``maxmemory``. From none to some every key is measured once."""

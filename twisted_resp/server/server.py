@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
@@ -22,6 +22,7 @@ from twisted_resp.server.client import Client, Execute
 from twisted_resp.server.client_memory import ClientMemory
 from twisted_resp.server.configuration import Configuration
 from twisted_resp.server.effects import Effects
+from twisted_resp.server.eviction import make_room
 from twisted_resp.server.flavour import ALL, Flavour
 from twisted_resp.server.idle import IdleClients
 from twisted_resp.server.interception import Interception
@@ -73,6 +74,7 @@ UNWRITABLE = 1 << 8  # what is written can't be brought to disk
 
 _log = Logger()
 
+_MOST_ERRORS = 128
 _LONGEST_DELAY = 86400.0 * 36500
 
 
@@ -266,6 +268,31 @@ class Server:
         else:
             self.attention &= ~LIMITED_MEMORY
         self.limit_clients(self.configuration[b"maxmemory-clients"])
+
+    def evict(self) -> None:
+        """Evict keys, if there is too much of them, and tell so."""
+        if self.memory.limit:
+            make_room(self)
+            self.pending = True
+            self.settle()
+
+    def count_error(self, code: bytes) -> None:
+        """Count an error reply by its first word. There are only so many of these: scripts could make up any."""
+        statistics = self.statistics
+        statistics.error_replies += 1
+        errors = statistics.errors
+        if code in errors or len(errors) < _MOST_ERRORS:
+            if statistics.counts_errors:
+                errors[code] += 1
+            return
+        _log.warn(
+            "Errorstats stopped adding new errors because the number of errors reached the limit, may be misuse of "
+            "lua error_reply, please check INFO ERRORSTATS, this can be re-enabled via CONFIG RESETSTAT."
+        )
+        _log.warn("Current errors code list: {codes}", codes=b", ".join(sorted(errors)).decode("latin-1"))
+        statistics.counts_errors = False
+        statistics.errors = Counter({b"ERRORSTATS_DISABLED": 1})
+        self.keyspace.lazy_free.add_parts([errors], len(errors))
 
     def limit_clients(self, limit: int) -> None:
         """Set ``maxmemory-clients``: bytes, a negative percentage of ``maxmemory``, or 0 for none."""

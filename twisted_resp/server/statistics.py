@@ -140,6 +140,7 @@ class Statistics:
         self.input_bytes = 0
         self.output_bytes = 0
         self.errors: Counter[bytes] = Counter()
+        self.counts_errors = True
         self.error_replies = 0
         self.evicted_scripts = 0
         self.evicted_clients = 0
