@@ -447,6 +447,8 @@ class RespProtocol(LineReceiver):
         output = self._output
         if self._large:
             self._large = False
+            if self._is_too_much(sum(map(len, out))):
+                return
             client.total_output += sum(map(len, out))
             output.write_pieces(out)
         else:
@@ -464,6 +466,8 @@ class RespProtocol(LineReceiver):
         elif self._out is not None:
             self._out.append(data)
         elif not self._closing and self.client is not None:
+            if len(data) >= _LARGE and self._is_too_much(len(data)):
+                return
             self.client.total_output += len(data)
             self._output.write(data)
             if self._output.size:
@@ -566,6 +570,17 @@ class RespProtocol(LineReceiver):
         self._server.statistics.query_buffer_limit_disconnections += 1
         self.log.warn("Closing client that reached max query buffer length: {client}", client=self.client)
         self.close(False)
+
+    def _is_too_much(self, size: int) -> bool:
+        """Drop a client that is to get more at once than it may owe us, however fast it would read it."""
+        client = self.client
+        if client is None or self._closing:
+            return True
+        hard, _, _ = self._server.output_limit(client)
+        if not hard or self._output.size + size < hard:
+            return False
+        self._drop_slow_reader()
+        return True
 
     def _note_memory(self) -> None:
         """What waits here has become more or less."""
