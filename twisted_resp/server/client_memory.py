@@ -87,7 +87,9 @@ class ClientMemory:
         replication = self._server.replication
         if not replication.replicas:
             return 0
-        return max(0, max(client.output_size() for client in replication.replicas) - replication.backlog_length)
+        return max(
+            0, max(client.output_size() for client in replication.replicas) - replication.backlog_length
+        )
 
     def configure(self, limit: int, active: bool) -> None:
         """Set the limit, and say whether the account is kept without one, too."""
