@@ -466,7 +466,7 @@ class RespProtocol(LineReceiver):
         elif self._out is not None:
             self._out.append(data)
         elif not self._closing and self.client is not None:
-            if len(data) >= _LARGE and self._is_too_much(len(data)):
+            if len(data) >= LARGE and self._is_too_much(len(data)):
                 return
             self.client.total_output += len(data)
             self._output.write(data)
