@@ -185,6 +185,9 @@ STRICT = """
 
     def test_good_again(resp_server):
         assert "k" not in resp_server.keys
+
+    def test_flavour(resp_server):
+        assert resp_server.factory.server.flavour.name == "redis-7.2"
 """
 
 TRIAL = """
@@ -308,9 +311,9 @@ def test_differences_are_said() -> None:
 def test_strict_mode(project: Path) -> None:
     with (project / "pytest.ini").open("a") as settings:
         settings.write("resp_strict =\n    large=2\n    -deprecated\n")
-    code, printed = run(project, "-m", "pytest", "-q", strict=STRICT)
+    code, printed = run(project, "-m", "pytest", "-q", "--resp-emulate", "redis-7.2", strict=STRICT)
     assert code == 1, printed
-    assert "5 passed, 2 errors" in printed
+    assert "6 passed, 2 errors" in printed
     assert "strict mode objects:\n  LRANGE took 3 elements at once [large]\n    #" in printed
 
 

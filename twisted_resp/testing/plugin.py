@@ -40,6 +40,7 @@ _OPTIONS = (
     ("port", "the port that it listens on, 0 for a free one; the n-th worker of pytest-xdist adds n", "0"),
     ("databases", "how many databases it has", "16"),
     ("password", "what clients must AUTH with", ""),
+    ("emulate", "the server that servers pass for, such as redis-7.0: what that one lacks is refused", ""),
 )
 
 
@@ -120,6 +121,7 @@ def _settings(config: pytest.Config) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "databases": _number(config, "databases"),
         "password": _option(config, "password"),
+        "emulate": _option(config, "emulate"),
         "seed": config.getoption("resp_seed") or config.getini("resp_seed"),
     }
     random_seed = config.getini("resp_random_seed")
