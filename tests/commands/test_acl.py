@@ -267,6 +267,18 @@ class TestChecks:
         engine.call("ACL", "SETUSER", "ann", "%R~*")
         assert ann.send("SORT a BY w*") == b"*0\r\n"
 
+    def test_renamed_commands(self, engine: Any, ann: Any) -> None:
+        """Rules know them by their own names, and those that are gone too."""
+        engine.server.rename_command(b"sort", b"order")
+        engine.server.rename_command(b"flushall", b"")
+        engine.call("ACL", "SETUSER", "ann", "-flushall", "+sort")
+        assert ann.send("ORDER a BY nosort") == b"*0\r\n"
+        assert ann.send("ORDER a BY w*").startswith(b"-ERR BY option of SORT denied")
+        engine.call("ACL", "SETUSER", "ann", "-sort")
+        assert ann.send("ORDER a").startswith(
+            b"-NOPERM User ann has no permissions to run the 'sort' command"
+        )
+
 
 class TestLog:
     def test_what_was_refused(self, engine: Any, ann: Any) -> None:

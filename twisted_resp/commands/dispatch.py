@@ -34,6 +34,7 @@ from twisted_resp.keyspace.keyspace import TOUCH_NOT
 from twisted_resp.resp import NO_REPLY, QUEUED, Reply
 from twisted_resp.server.client import Client
 from twisted_resp.server.eviction import make_room
+from twisted_resp.server.redaction import redacted
 from twisted_resp.server.server import (
     BUSY,
     EFFECTS,
@@ -629,7 +630,7 @@ def _internal_error(client: Client, entry: CommandEntry, args: list[bytes]) -> C
         "{command} failed for {client}: {args}",
         command=entry.full_name.decode(),
         client=client,
-        args=[arg[:64] for arg in args[:8]],
+        args=[arg[:64] for arg in redacted(args)[:8]],
     )
     entry.failed += 1
     error = errors.internal_error(entry.full_name)

@@ -15,6 +15,7 @@ from twisted_resp.acl.selectors import READ, WRITE
 from twisted_resp.acl.users import User
 from twisted_resp.commands.client_info import client_line
 from twisted_resp.commands.documentation import acl_categories, has_keys, key_flags, keys_of
+from twisted_resp.commands.flavours import commands_of
 from twisted_resp.commands.keyspecs import Index, Range
 from twisted_resp.commands.table import NO_AUTH, Command
 from twisted_resp.errors import CommandError, RefusalError
@@ -185,8 +186,13 @@ def look_up(server: Server, args: Sequence[bytes]) -> CommandEntry | None:
 
 
 def categories(server: Server) -> dict[bytes, tuple[str, ...]]:
-    """The categories of every command and subcommand of a server."""
-    return {entry.full_name: acl_categories(entry.command) for entry in server.entries()}
+    """The categories of every command and subcommand of a server, by their names before any ``rename-command``."""
+    commands = commands_of(server.flavour).values()
+    return {
+        command.full_name: acl_categories(command)
+        for outer in commands
+        for command in (outer, *outer.subcommands.values())
+    }
 
 
 # ------------------------------------------------------------------------------------------------ what is refused

@@ -11,7 +11,7 @@ from typing import Callable, Final, Optional
 
 from twisted_resp import errors
 from twisted_resp.commands.getkeys import sort_keys, sort_ro_keys
-from twisted_resp.commands.permissions import may_read_all_keys
+from twisted_resp.commands.permissions import look_up, may_read_all_keys
 from twisted_resp.commands.table import DENYOOM, READONLY, WRITE, command
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.database import Database, Value
@@ -126,7 +126,7 @@ def _integer(data: bytes) -> int:
 )
 def sort(client: Client, key: bytes, *options: bytes) -> Reply:
     """Sorts the elements in a list, a set, or a sorted set, optionally storing the result."""
-    request = _Request(options, may_store=True, may_look_up=_may_look_up(client, b"sort"))
+    request = _Request(options, may_store=True, may_look_up=_may_look_up(client))
     found = _sort(client, key, request)
     if request.store is None:
         return found
@@ -151,15 +151,16 @@ def sort(client: Client, key: bytes, *options: bytes) -> Reply:
 )
 def sort_ro(client: Client, key: bytes, *options: bytes) -> Reply:
     """Returns the sorted elements of a list, a set, or a sorted set."""
-    request = _Request(options, may_store=False, may_look_up=_may_look_up(client, b"sort_ro"))
+    request = _Request(options, may_store=False, may_look_up=_may_look_up(client))
     return _sort(client, key, request)
 
 
-def _may_look_up(client: Client, name: bytes) -> bool:
+def _may_look_up(client: Client) -> bool:
     """Whether BY and GET, which read keys that the call does not name, are allowed to the client's user."""
-    return not client.user.restricted or may_read_all_keys(
-        client.user, client.server.commands[name], client.current
-    )
+    if not client.user.restricted:
+        return True
+    entry = look_up(client.server, client.current)
+    return entry is not None and may_read_all_keys(client.user, entry, client.current)
 
 
 def _sort(client: Client, key: bytes, request: _Request) -> list[bytes | None]:
