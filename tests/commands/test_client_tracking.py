@@ -130,7 +130,8 @@ def test_expiry(engine: Engine, reader: Connection, writer: Connection) -> None:
 def test_eviction_is_told_before_the_reply(reader: Connection, writer: Connection) -> None:
     track(reader)
     reader.send("SETEX a 100 1", "GET a")
-    reader.send("CONFIG SET maxmemory 1000000 maxmemory-policy volatile-ttl", "SETBIT big 1600000 0")
+    reader.send("CONFIG SET maxmemory 1000000 maxmemory-policy volatile-ttl")
+    reader.send("SETBIT big 1600000 0")
     assert reader.send("GETBIT big 0") == invalidation("a") + b":0\r\n"
 
 

@@ -17,7 +17,7 @@ __all__ = ["Difference", "Runner"]
 _BATCH = 40
 _DEFAULTS = (
     [b"CONFIG", b"SET", b"list-max-listpack-size", b"-2"],
-    [b"CONFIG", b"SET", b"hash-max-listpack-entries", b"128"],
+    [b"CONFIG", b"SET", b"hash-max-listpack-entries", b"512"],
     [b"CONFIG", b"SET", b"hash-max-listpack-value", b"64"],
     [b"CONFIG", b"SET", b"set-max-intset-entries", b"512"],
     [b"CONFIG", b"SET", b"zset-max-listpack-entries", b"128"],
