@@ -114,3 +114,14 @@ def test_keys_are_evicted_for_what_clients_take(engine: Engine, connect: Connect
     engine.call("PING")
     assert 0 < engine.server.keyspace.evicted < 10
     assert evicted(engine) == 0
+
+
+def test_a_reply_that_is_over_the_output_limit_is_not_sent(engine: Engine, connect: Connect) -> None:
+    engine.call("CONFIG", "SET", "client-output-buffer-limit", "normal 50000 0 0")
+    connection = connect()
+    for _ in range(60):
+        engine.call("RPUSH", "list", "x" * 1000)
+    assert connection.send("LRANGE list 0 9").startswith(b"*10\r\n")
+    assert connection.send("LRANGE list 0 -1") == b""
+    assert gone(connection)
+    assert engine.server.statistics.output_buffer_limit_disconnections == 1

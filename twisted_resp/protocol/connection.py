@@ -420,6 +420,9 @@ class RespProtocol(LineReceiver):
             self.log.failure("{client} can't be sent the reply to its command", client=client)
             del out[length:]
             encode_into(out, internal_error(client.last_command), client.protocol)
+        # Where there is a limit each reply that is no short one is looked at; else only what is not read counts.
+        if self._server.output_limits["normal"][0]:
+            self._large = True
 
     def _end_batch(self) -> None:
         """Send the replies of the batch, then let others go on whom it has woken."""
