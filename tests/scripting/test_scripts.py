@@ -303,3 +303,44 @@ class TestLibraries:
     )
     def test_results(self, engine: Engine, script: str, reply: object) -> None:
         assert engine.eval(script) == reply
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("return ('a'):match('(')", "ERR user_script:1: unfinished capture"),
+        ("return ('a'):find('%')", "ERR user_script:1: malformed pattern (ends with '%')"),
+        ("return ('a'):rep({})", "ERR user_script:1: bad argument #1 to 'rep' (number expected, got table)"),
+        (
+            "return table.insert()",
+            "ERR user_script:1: bad argument #1 to 'insert' (table expected, got no value)",
+        ),
+        ("coroutine.create(pcall)", "ERR user_script:1: bad argument #1 to 'create' (Lua function expected)"),
+        (
+            "coroutine.create(bit.rol)",
+            "ERR user_script:1: bad argument #1 to 'create' (Lua function expected)",
+        ),
+        ("return xpcall('x')", "ERR user_script:1: bad argument #2 to 'xpcall' (value expected)"),
+        (
+            "return struct.pack('=i', 1)",
+            "ERR user_script:1: bad argument #1 to 'pack' (invalid format option '=')",
+        ),
+        ("error(cjson.null)", "ERR userdata: (nil)"),
+    ],
+)
+def test_errors_of_what_stands_for_functions_in_c(engine: Engine, script: str, problem: str) -> None:
+    assert engine.error(script).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("expression", "result"),
+    [
+        ("bit.tohex(bit.bxor(1e17, 2^32))", b"85d8a000"),
+        ("bit.tohex(bit.bxor(-1/0, -1e300))", b"8800759c"),
+        ("struct.pack('B', '0x1A')", b"\x1a"),
+        ("struct.size('>hBz')", 3),
+        ("redis.status_reply('a\\0b')", b"a"),
+    ],
+)
+def test_oddities_of_the_libraries(engine: Engine, expression: str, result: object) -> None:
+    assert engine.eval(f"return {expression}") == result

@@ -6,13 +6,16 @@ Functions that scripts call never raise; they answer True and their result, or F
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite
+from struct import pack
 from typing import Any, Final
 
-__all__ = ["FUNCTIONS", "Answer"]
+from twisted_resp.text.floats import parse_double
+
+__all__ = ["FUNCTIONS", "Answer", "as_number"]
 
 Answer = tuple[Any, ...]
 _ALL = 0xFFFFFFFF
+_SHIFT = 1.5 * 2.0**52
 
 
 class _BadArgumentError(Exception):
@@ -29,6 +32,11 @@ def _type_name(value: Any) -> bytes:
     return b"table"
 
 
+def as_number(text: bytes) -> float | None:
+    """What Lua takes a string for where it wants a number; None if that is none."""
+    return parse_double(text.strip(b" \t\n\v\f\r"))
+
+
 def _bits(name: bytes, args: tuple[Any, ...], place: int) -> int:
     """An argument as 32 bits, the way LuaBitOp rounds it."""
     number: int | float | None = None
@@ -39,17 +47,14 @@ def _bits(name: bytes, args: tuple[Any, ...], place: int) -> int:
         if type(value) is int or type(value) is float:
             number = value
         elif type(value) is bytes:
-            try:
-                number = float(value)
-            except ValueError:
-                pass
+            number = as_number(value)
     if number is None:
         raise _BadArgumentError(
             b"bad argument #%d to '%b' (number expected, got %b)" % (place + 1, name, got)
         )
-    if type(number) is float:
-        number = round(number) if isfinite(number) else 0
-    return int(number) & _ALL
+    # LuaBitOp adds a number that shifts all behind the point out of the double, and takes the low half of what is left:
+    # so huge numbers give what they give there.
+    return int.from_bytes(pack("<d", number + _SHIFT)[:4], "little")
 
 
 def _signed(bits: int) -> int:

@@ -260,7 +260,7 @@ class _Builder:
         if what == b"ok":
             return Status(_one_line(take()))
         if what == b"err":
-            error = CommandError(take())
+            error = CommandError(take().partition(b"\0")[0])
             return CountedError(error.message) if take() else error
         if what == b"map":
             return Map([(self.build(), self.build()) for _ in range(int(take()))])
@@ -280,4 +280,4 @@ class CountedError(CommandError):
 
 
 def _one_line(text: bytes) -> bytes:
-    return text.replace(b"\r", b" ").replace(b"\n", b" ")
+    return text.partition(b"\0")[0].replace(b"\r", b" ").replace(b"\n", b" ")

@@ -1,6 +1,6 @@
 """The ``struct`` library of scripts, and the doubles of ``cmsgpack``.
 
-Formats: ``<`` ``>`` ``=`` byte order, ``!n`` alignment, ``b/B h/H l/L i(n)/I(n) T`` integers, ``f d`` floats, ``x``
+Formats: ``<`` ``>`` byte order, ``!n`` alignment, ``b/B h/H l/L i(n)/I(n) T`` integers, ``f d`` floats, ``x``
 padding, ``s`` zero-terminated strings, ``c(n)`` characters. As in ``bits.py`` nothing here raises into Lua.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from math import isfinite
 from typing import Any, Final
 
-from twisted_resp.scripting.bits import Answer
+from twisted_resp.scripting.bits import Answer, as_number
 
 __all__ = ["FUNCTIONS", "pack_double", "pack_float", "unpack_double", "unpack_float"]
 
@@ -65,7 +65,7 @@ def _items(name: bytes, text: bytes) -> Iterator[_Item]:
         kind = letter.lower()
         if letter == b" ":
             continue
-        if letter in (b"<", b"=", b">"):
+        if letter in (b"<", b">"):
             byte_order = "big" if letter == b">" else "little"
             continue
         if letter == b"!":
@@ -87,6 +87,8 @@ def _items(name: bytes, text: bytes) -> Iterator[_Item]:
                 raise _ProblemError(b"integral size %d is larger than limit of %d" % (size, _LARGEST_INTEGER))
         elif kind in (b"b", b"h", b"l") or letter == b"T":
             size = _SIZES[kind]
+        elif name == b"size" and letter.isalnum():
+            continue  # it takes no room
         else:
             raise _ProblemError(b"bad argument #1 to '%b' (invalid format option '%b')" % (name, letter))
         yield _Item(letter, size, alignment, byte_order)
@@ -95,12 +97,12 @@ def _items(name: bytes, text: bytes) -> Iterator[_Item]:
 def _arguments(name: bytes, args: tuple[Any, ...]) -> bytes:
     text = args[0] if args else None
     if isinstance(text, (int, float)) and not isinstance(text, bool):
-        return b"%d" % text
+        return b"%.14g" % text
     if not isinstance(text, bytes):
         raise _ProblemError(
             b"bad argument #1 to '%b' (string expected, got %b)" % (name, _named(text, bool(args)))
         )
-    return text
+    return text.partition(b"\0")[0]
 
 
 def _named(value: Any, there: bool = True) -> bytes:
@@ -116,10 +118,9 @@ def _number(args: tuple[Any, ...], place: int) -> float:
     if type(value) is int or type(value) is float:
         return value
     if type(value) is bytes:
-        try:
-            return float(value)
-        except ValueError:
-            pass
+        number = as_number(value)
+        if number is not None:
+            return number
     raise _ProblemError(b"bad argument #%d to 'pack' (number expected, got %b)" % (place + 1, _named(value)))
 
 

@@ -47,11 +47,18 @@ local function protect(table, metatable)
   return setmetatable(proxy, {__index = table, __newindex = refuse, __metatable = metatable or false})
 end
 
-local function bad_argument(number, name, expected, ...)
-  if select("#", ...) == 0 then
-    error("bad argument #" .. number .. " to '" .. name .. "' (" .. expected .. " expected, got no value)", 3)
+-- What a function in C says of an argument, with its name as its caller has it.
+local function bad_argument(number, expected, ...)
+  local got = select("#", ...) == 0 and "no value" or type((...))
+  local called = getinfo(2, "n")
+  local name = called.name or "?"
+  if called.namewhat == "method" then
+    number = number - 1
+    if number == 0 then
+      error("calling '" .. name .. "' on bad self (" .. expected .. " expected, got " .. got .. ")", 3)
+    end
   end
-  error("bad argument #" .. number .. " to '" .. name .. "' (" .. expected .. " expected, got " .. type((...)) .. ")", 3)
+  error("bad argument #" .. number .. " to '" .. name .. "' (" .. expected .. " expected, got " .. got .. ")", 3)
 end
 
 --------------------------------------------------------------------------------------------- errors, and being killed
@@ -60,7 +67,9 @@ local loading = false -- whether a library is being loaded
 local killed = false -- the error that ends the script that runs, whatever it does
 
 local function clean(problem)
-  if type(problem) == "userdata" then return "internal error" end
+  if type(problem) == "userdata" then -- of which a script has only one: cjson.null
+    return metatable_of(problem) and "internal error" or "userdata: (nil)"
+  end
   return problem
 end
 
@@ -152,26 +161,29 @@ local function seen(table)
   return shown[table] or table
 end
 
-function visible.next(table, key)
+function visible.next(...)
+  local table, key = ...
   local real = seen(table)
-  if type(real) ~= "table" then bad_argument(1, "next", "table", table) end
+  if type(real) ~= "table" then bad_argument(1, "table", ...) end
   return next(real, key)
 end
 
-function visible.pairs(table)
-  local real = seen(table)
-  if type(real) ~= "table" then bad_argument(1, "pairs", "table", table) end
+function visible.pairs(...)
+  local real = seen((...))
+  if type(real) ~= "table" then bad_argument(1, "table", ...) end
   return next, real, nil
 end
 
-function visible.rawget(table, key)
+function visible.rawget(...)
+  local table, key = ...
   local real = shown[table] or table
-  if type(real) ~= "table" then bad_argument(1, "rawget", "table", table) end
+  if type(real) ~= "table" then bad_argument(1, "table", ...) end
   return rawget(real, key)
 end
 
-function visible.rawset(table, key, value)
-  if type(table) ~= "table" then bad_argument(1, "rawset", "table", table) end
+function visible.rawset(...)
+  local table, key, value = ...
+  if type(table) ~= "table" then bad_argument(1, "table", ...) end
   if shown[table] then error(READ_ONLY, 0) end
   if key == nil then error("table index is nil", 0) end
   if key ~= key then error("table index is NaN", 0) end
@@ -180,7 +192,7 @@ end
 
 function visible.setmetatable(...)
   local table, metatable = ...
-  if type(table) ~= "table" then bad_argument(1, "setmetatable", "table", table) end
+  if type(table) ~= "table" then bad_argument(1, "table", ...) end
   if select("#", ...) < 2 or (metatable ~= nil and type(metatable) ~= "table") then
     error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
   end
@@ -194,7 +206,9 @@ function visible.pcall(...)
   return caught(pcall(...))
 end
 
-function visible.xpcall(action, handler)
+function visible.xpcall(...)
+  local action, handler = ...
+  if select("#", ...) < 2 then error("bad argument #2 to 'xpcall' (value expected)", 2) end
   return caught(xpcall(action, function(problem)
     if killed then return killed end
     return handler(clean(problem))
@@ -211,13 +225,16 @@ local function compile(source, name, environment)
   return setfenv(made, environment or globals)
 end
 
-function visible.loadstring(source, name)
-  if type(source) ~= "string" then bad_argument(1, "loadstring", "string", source) end
+function visible.loadstring(...)
+  local source, name = ...
+  if type(source) == "number" then source = tostring(source) end
+  if type(source) ~= "string" then bad_argument(1, "string", ...) end
   return compile(source, name)
 end
 
-function visible.load(reader, name)
-  if type(reader) ~= "function" then bad_argument(1, "load", "function", reader) end
+function visible.load(...)
+  local reader, name = ...
+  if type(reader) ~= "function" then bad_argument(1, "function", ...) end
   local pieces = {}
   while true do
     local piece = reader()
@@ -238,6 +255,15 @@ end
 -------------------------------------------------------------------------------------------------- Lua's own libraries
 
 local string_shown = copy(string)
+-- An error of a function in C tells where it was called from: here, if nothing were done about it.
+local function called(name, ok, ...)
+  if ok then return ... end
+  if killed then error(killed, 0) end
+  local problem = clean((...))
+  if type(problem) ~= "string" or problem:find("^user_%l+:%d") then error(problem, 0) end
+  problem = problem:gsub("'%?'", "'" .. name .. "'", 1)
+  error(problem, 3)
+end
 -- A match takes the C stack as deep as its pattern is long: a long enough one would end the process.
 local LONGEST_PATTERN = 2000
 for _, name in ipairs {"find", "match", "gmatch", "gfind", "gsub"} do
@@ -246,23 +272,23 @@ for _, name in ipairs {"find", "match", "gmatch", "gfind", "gsub"} do
     string_shown[name] = function(...)
       local text, pattern = ...
       local kind = type(text)
-      if kind ~= "string" and kind ~= "number" then bad_argument(1, name, "string", ...) end
+      if kind ~= "string" and kind ~= "number" then bad_argument(1, "string", ...) end
       kind = type(pattern)
       if kind ~= "string" then
-        if kind ~= "number" then bad_argument(2, name, "string", select(2, ...)) end
+        if kind ~= "number" then bad_argument(2, "string", select(2, ...)) end
       elseif #pattern > LONGEST_PATTERN and not (name == "find" and select(4, ...)) then
         error("pattern too complex", 2)
       end
-      return action(...)
+      return called(name, pcall(action, ...))
     end
   end
 end
 function string_shown.rep(...)
   local text, count = ...
   local kind = type(text)
-  if kind ~= "string" and kind ~= "number" then bad_argument(1, "rep", "string", ...) end
+  if kind ~= "string" and kind ~= "number" then bad_argument(1, "string", ...) end
   count = tonumber(count)
-  if not count then bad_argument(2, "rep", "number", select(2, ...)) end
+  if not count then bad_argument(2, "number", select(2, ...)) end
   if #tostring(text) * count > 2147483648 then error("resulting string too large", 2) end
   return rep(text, count)
 end
@@ -276,25 +302,31 @@ do
 end
 
 local table_shown = copy(table)
-function table_shown.insert(table, ...)
-  if type(table) ~= "table" then bad_argument(1, "insert", "table", table) end
+function table_shown.insert(...)
+  local table, place = ...
+  if type(table) ~= "table" then bad_argument(1, "table", ...) end
   if shown[table] then error(READ_ONLY, 0) end
   local count = select("#", ...)
-  if count == 1 then
-    rawset(table, #table + 1, (...))
+  if count == 2 then
+    rawset(table, #table + 1, place)
     return
-  elseif count ~= 2 then
+  elseif count ~= 3 then
     error("wrong number of arguments to 'insert'", 2)
   end
-  local place = ...
-  if not tonumber(place) then bad_argument(2, "insert", "number", place) end
-  insert(table, ...)
+  if not tonumber(place) then bad_argument(2, "number", place) end
+  insert(...)
 end
 visible.table = protect(table_shown)
 
 local coroutine_shown = copy(coroutine)
+-- Ours stand for functions in C, which can't be the body of a coroutine.
+local function is_script(body)
+  if type(body) ~= "function" then return false end
+  local info = getinfo(body, "S")
+  return info.what ~= "C" and info.source ~= OURS
+end
 function coroutine_shown.create(body)
-  if type(body) ~= "function" then error("bad argument #1 to 'create' (Lua function expected)", 2) end
+  if not is_script(body) then error("bad argument #1 to 'create' (Lua function expected)", 2) end
   local thread = create(body)
   sethook(thread, hook, "", PULSE)
   return thread
@@ -315,7 +347,7 @@ local function passed_on(ok, ...)
   error(problem, type(problem) == "string" and 3 or 0) -- which says where once more
 end
 function coroutine_shown.wrap(body)
-  if type(body) ~= "function" then error("bad argument #1 to 'wrap' (Lua function expected)", 2) end
+  if not is_script(body) then error("bad argument #1 to 'wrap' (Lua function expected)", 2) end
   local thread = create(body)
   sethook(thread, hook, "", PULSE)
   return function(...)
