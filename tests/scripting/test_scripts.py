@@ -344,3 +344,18 @@ def test_errors_of_what_stands_for_functions_in_c(engine: Engine, script: str, p
 )
 def test_oddities_of_the_libraries(engine: Engine, expression: str, result: object) -> None:
     assert engine.eval(f"return {expression}") == result
+
+
+@pytest.mark.parametrize(
+    "bounds", ["2^31, 3", "1, 2^31", "-2^31, 2^31 - 1", "1, 1e7", "0/0", "1, 1/0", "-1e300, 1e300"]
+)
+def test_unpack_can_not_overflow(engine: Engine, bounds: str) -> None:
+    assert engine.error(f"return unpack({{1, 2}}, {bounds})").startswith(
+        "ERR user_script:1: too many results to unpack"
+    )
+
+
+def test_unpack(engine: Engine) -> None:
+    assert engine.eval("return {unpack({1, 2, 3}, 2)}") == [2, 3]
+    assert engine.eval("return {unpack({1, 2, 3}, 3, '2')}") == []
+    assert engine.eval("local t = {} for i = 1, 7999 do t[i] = i end return #{unpack(t)}") == 7999

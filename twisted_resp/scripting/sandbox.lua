@@ -190,6 +190,28 @@ function visible.rawset(...)
   return rawset(table, key, value)
 end
 
+-- Lua 5.1's own counts with 32 bits, and ends the process where they overflow.
+local MOST_UNPACKED = 8000 -- the arguments of unpack included
+function visible.unpack(...)
+  local list, first, last = ...
+  if type(list) ~= "table" then bad_argument(1, "table", ...) end
+  if first ~= nil then
+    first = tonumber(first)
+    if not first then bad_argument(2, "number", select(2, ...)) end
+  end
+  if last ~= nil then
+    last = tonumber(last)
+    if not last then bad_argument(3, "number", select(3, ...)) end
+  end
+  local from, to = first or 1, last or #list
+  if from ~= from or to ~= to or from < -2147483648 or from > 2147483647 or to < -2147483648 or to > 2147483647
+    or to - from + 1 + select("#", ...) > MOST_UNPACKED then
+    error("too many results to unpack", 2)
+  end
+  if from > to then return end
+  return unpack(...)
+end
+
 function visible.setmetatable(...)
   local table, metatable = ...
   if type(table) ~= "table" then bad_argument(1, "table", ...) end
