@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from twisted_resp.listening import ListenError, Listeners
 from twisted_resp.persistence.loading import LoadInSlices, load_now
 from twisted_resp.protocol import RespFactory
+from twisted_resp.rdb.format import RdbError
 from twisted_resp.replication.feed import Feed
 from twisted_resp.replication.link import follow
 from twisted_resp.seeds import SeedError, export, seed
@@ -113,10 +114,18 @@ class RespService(Service):
     def stopService(self) -> Deferred[Any]:
         """Release the ports and disconnect every client."""
         Service.stopService(self)
-        server = self.factory.server
-        if self._loading is not None:
-            self._loading.stop()
         stopped = self._stop_listening()
+        if self._loading is not None:
+            # What is there is not all of the data, and nothing that may take their place on disk.
+            self._loading.stop()
+            self._loading = None
+        elif self.failure is None:
+            self._save()
+        self.factory.server.close()
+        return gatherResults(stopped)
+
+    def _save(self) -> None:
+        server = self.factory.server
         try:
             server.saving.save_at_end()
         except OSError as error:
@@ -126,8 +135,6 @@ class RespService(Service):
                 export(server, self.export)
             except SeedError as error:
                 self.log.error("The data could not be exported: {error}", error=error)
-        server.close()
-        return gatherResults(stopped)
 
     def _make_users(self) -> None:
         if not self._load:
@@ -165,11 +172,17 @@ class RespService(Service):
             yield from server.saving.start()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
+            if isinstance(error, RdbError):
+                self.log.critical("{error}", error=error)
+                self.log.critical("Terminating server after rdb file reading failure.")
             path = os.fsdecode(os.path.join(server.directory, server.dbfilename))
             raise LoadError(f"Fatal error loading the DB from {path}: {reason}. Exiting.") from None
 
     def _loaded(self, _: None) -> None:
         self._loading = None
+        server = self.factory.server
+        if server.configuration[b"appendonly"] and not server.append_only.enabled:
+            server.append_only.enable()  # it was turned on meanwhile
         self._load_seeds()
         self._follow_master()
         for port in self.ports:
@@ -183,6 +196,8 @@ class RespService(Service):
         self.failure = failure.value
         self.log.critical("{error}", error=failure.value)
         server = self.factory.server
+        # What is there is not all of the data: nobody may see it, or save it.
+        server.loading.begin(0)
         server.saving.set_points(())
         if server.on_shutdown is not None:
             server.on_shutdown()
