@@ -16,6 +16,10 @@ __all__ = ["GROUP"]
 
 GROUP = "string"
 
+_ZERO = ord("0")
+# Numbers with fewer digits fit 64 bits.
+_ALWAYS_FITS = 19
+
 
 @command("INCR key", WRITE | DENYOOM | FAST, since="1.0.0", complexity="O(1)", keys=["RW access update"])
 def incr(client: Client, key: bytes) -> Reply:
@@ -73,9 +77,14 @@ def _add(client: Client, key: bytes, amount: int) -> int:
         if not isinstance(value, (bytes, bytearray)):
             raise CommandError(errors.WRONG_TYPE)
         value = bytes(value)
-    number = parse_integer(value)
-    if number is None:
-        raise CommandError(errors.NOT_AN_INTEGER)
+    # Nearly always parse_integer() would say just that.
+    if value.isdigit() and value[0] != _ZERO and len(value) < _ALWAYS_FITS:
+        number = int(value)
+    else:
+        parsed = parse_integer(value)
+        if parsed is None:
+            raise CommandError(errors.NOT_AN_INTEGER)
+        number = parsed
     amount += number
     if not INT64_MIN <= amount <= INT64_MAX:
         raise CommandError(errors.INCREMENT_OVERFLOW)

@@ -284,7 +284,14 @@ class Database:
         """
         value = self.values.get(key)
         if value or value is None or type(value) is bytearray or _stays_empty(value):
-            self.grown(key, event, group, dirty)
+            # What grown() does, without the call: every pop ends here.
+            keyspace = self.keyspace
+            keyspace.dirty += dirty
+            if keyspace.on_modified:
+                for modified in keyspace.on_modified:
+                    modified(self, key)
+            if keyspace.on_event:
+                self.notify(key, event, group)
             return
         self._discard(key)
         self.grown(key, event, group, dirty)

@@ -189,9 +189,10 @@ def encode_into(out: list[bytes], reply: Reply, protocol: int) -> None:
 
 def encode_alike(out: list[bytes], replies: list[Reply], protocol: int) -> bool:
     """Append the encodings of replies of one simple kind; answer False, with nothing done, where they are not."""
-    if replies[0] is OK:
-        if replies.count(OK) == len(replies):
-            out.append(b"+OK\r\n" * len(replies))
+    first = replies[0]
+    if type(first) is Status:
+        if replies.count(first) == len(replies):
+            out.append(b"+%b\r\n" % first.value * len(replies))
             return True
         return False
     kinds = set(map(type, replies))

@@ -79,13 +79,19 @@ def decode_burst(data: bytes, requests: list[list[bytes]], run: list[list[bytes]
         ):
             # A pipeline of commands of one length: check and cut it column by column, which needs no loop here.
             columns = []
+            number = last // stride
             for column in range(2, stride, 2):
                 values = tokens[column:last:stride]
-                if list(map(_length_header, map(len, values))) != tokens[column - 1 : last : stride]:
+                headers = tokens[column - 1 : last : stride]
+                lengths = set(map(len, values))
+                if len(lengths) == 1:
+                    if headers.count(_LENGTHS[lengths.pop()]) != number:
+                        raise LookupError
+                elif list(map(_length_header, map(len, values))) != headers:
                     raise LookupError
                 columns.append(values)
             names = columns[0]
-            if run is not None and names.count(names[0]) == len(names):
+            if run is not None and names.count(names[0]) == number:
                 run += columns
             else:
                 requests += map(list, zip(*columns))

@@ -161,8 +161,11 @@ class List:
                 self._items[:0] = elements[::-1]
                 self._size += sum(map(entry_bytes if self._exact else rough_entry_bytes, elements))
                 return len(self._items)
-        for element in elements:
-            quick.push_head(element)
+        if len(elements) == 1:
+            quick.push_head(elements[0])
+        else:
+            for element in elements:
+                quick.push_head(element)
         return quick.count
 
     def push_right(self, elements: Sequence[bytes]) -> int:
@@ -185,8 +188,11 @@ class List:
                 self._items += elements
                 self._size += sum(map(entry_bytes if self._exact else rough_entry_bytes, elements))
                 return len(self._items)
-        for element in elements:
-            quick.push_tail(element)
+        if len(elements) == 1:
+            quick.push_tail(elements[0])
+        else:
+            for element in elements:
+                quick.push_tail(element)
         return quick.count
 
     def pop_left(self) -> bytes:
