@@ -89,9 +89,10 @@ def tidy(server: Server, entries: list[CommandEntry], random_seed: int | None = 
             client.kill()
     # Of four hundred commands a test uses a few. To look at each is most of what a reset takes, so look at little.
     if server.statistics.error_replies:
-        server.count_anew(entries)
+        used = [one for one in entries if one.samples or one.folded or one.rejected or one.failed]
     else:
-        server.count_anew([entry for entry in entries if entry.samples or entry.folded])
+        used = [one for one in entries if one.samples or one.folded]
+    server.count_anew(used)
     server.slow_log.reset()
     if random_seed is not None:
         server.random.seed(random_seed)
