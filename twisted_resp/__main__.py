@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.base import BlockingResolver
 from twisted.logger import Logger, globalLogBeginner
 from twisted.python import usage
 
@@ -63,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     reactor: Any
     from twisted.internet import reactor
 
+    # Names are looked up as Redis does it, and not in another thread: a process with threads can't fork.
+    reactor.installResolver(BlockingResolver())
     service.in_slices = True
     service.on_ready = lambda: notify_supervisor(server, "STATUS=Ready to accept connections\nREADY=1\n")
     take_signals(server, reactor)

@@ -134,11 +134,13 @@ class Link:
         master = self.master
         _log.info("Connecting to MASTER {host}:{port}", host=master.host.decode("latin-1"), port=master.port)
         master.state = b"connecting"
+        source: bytes = self.server.configuration[b"bind-source-addr"]
         self._connector = connect(
             master.host.decode("latin-1"),
             master.port,
             _Factory(self),
             timeout=self.server.configuration[b"repl-timeout"],
+            bindAddress=(source.decode("latin-1"), 0) if source else None,
         )
 
     def _beat(self) -> None:

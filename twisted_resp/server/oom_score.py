@@ -35,6 +35,7 @@ class OomScore:
         mode: bytes = configuration[b"oom-score-adj"]
         if not self._server.saving.may_fork or (mode == b"no" and self._base is None):
             return
+        base = self._base
         try:
             if self._base is None:
                 with open(_FILE, "rb") as file:
@@ -47,5 +48,6 @@ class OomScore:
             with open(_FILE, "wb", 0) as file:
                 file.write(b"%d" % min(max(score, _LEAST), _MOST))
         except OSError as error:
+            self._base = base
             _log.warn("Unable to write oom_score_adj: {error}", error=error.strerror)
-            raise ValueError("Failed to apply new oom_score_adj configuration, check server logs.") from None
+            raise ValueError("Failed to set current oom_score_adj. Check server logs.") from None
