@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 from twisted.application.service import IServiceCollection, IServiceMaker, ServiceMaker
+from twisted.internet.task import Clock
 from twisted.plugin import getPlugins
 
+from twisted_resp import RespFactory
+from twisted_resp.server.configuration import parameter_named
+from twisted_resp.server.configuration_file import load_configuration
 from twisted_resp.service import RespService
 from twisted_resp.tap import Options
 
@@ -40,7 +44,16 @@ def test_every_option_that_is_named_exists(path: str) -> None:
     # What is said to twistd itself, or to other programs, does not count.
     named = set(OPTION.findall(text)) - {"nodaemon", "pidfile", "now", "help"}
     assert named
-    assert named - own_options() == set()
+    assert {name for name in named - own_options() if parameter_named(name.encode()) is None} == set()
+
+
+def test_the_sample_configuration_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = RespFactory(clock=Clock()).server
+    load_configuration(server, str(ROOT / "tap" / "resp.conf"))
+    assert server.configuration[b"bind"] == (b"127.0.0.1", b"-::1")
+    assert server.configuration[b"save"] == ((3600, 1), (300, 100), (60, 10000))
+    server.close()
 
 
 def test_the_tac_file_describes_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
