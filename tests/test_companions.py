@@ -42,7 +42,7 @@ def test_the_plugin_directory_is_no_package() -> None:
 def test_every_option_that_is_named_exists(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
     # What is said to twistd itself, or to other programs, does not count.
-    named = set(OPTION.findall(text)) - {"nodaemon", "pidfile", "now", "help"}
+    named = set(OPTION.findall(text)) - {"nodaemon", "pidfile", "now", "help", "check-rdb", "check-aof"}
     assert named
     assert {name for name in named - own_options() if parameter_named(name.encode()) is None} == set()
 
