@@ -101,3 +101,12 @@ def test_a_command_that_waited_is_logged_as_it_was_sent(log_all: Engine) -> None
 
 def test_help(engine: Engine) -> None:
     assert engine.call("SLOWLOG", "HELP")[1] == b"GET [<count>]"
+
+
+def test_what_is_not_kept_has_no_number(log_all: Engine) -> None:
+    (last,) = log_all.call("SLOWLOG", "GET", 1)
+    log_all.call("CONFIG", "SET", "slowlog-max-len", "0")
+    log_all.call("PING")
+    log_all.call("CONFIG", "SET", "slowlog-max-len", "10")
+    (newest,) = log_all.call("SLOWLOG", "GET", 1)
+    assert newest[0] == last[0] + 2  # SLOWLOG GET itself, and the second CONFIG SET

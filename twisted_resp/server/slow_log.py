@@ -64,6 +64,8 @@ class SlowLog:
 
     def note(self, client: Client, args: list[bytes], seconds: float) -> None:
         """A command has taken too long."""
+        if not self._entries.maxlen:
+            return  # nothing is kept, nor numbered
         self._entries.appendleft(
             SlowCommand(
                 self._next,
