@@ -16,6 +16,7 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import (
     serverFromString,
 )
+from twisted.logger import Logger
 from twisted.python import usage
 
 from twisted_resp.listening import Listeners
@@ -31,6 +32,8 @@ from twisted_resp.service import RespService
 from twisted_resp.text.command_line import quote
 
 __all__ = ["Options", "makeService", "make_service"]
+
+_log = Logger()
 
 #: Redis's own options that --help shows.
 _REDIS: Final = ("port", "tls-port", "databases", "dir", "dbfilename", "save", "appendonly", "appendfsync")
@@ -294,6 +297,8 @@ def make_service(options: Options, exit_on_error: bool = True, own_process: bool
 
     server.on_shutdown = stop
     fit_open_files(server)
+    for name in configuration.without_effect():
+        _log.warn("The setting {name} is accepted, but has no effect here.", name=name.decode())
     _spare_the_collector()
     return service
 

@@ -136,6 +136,10 @@ class TestReading:
         ):
             load(server, tmp_path, "include /no/such")
 
+    def test_what_has_no_effect_is_told(self, server: Server, tmp_path: Path) -> None:
+        load(server, tmp_path, "io-threads 4\nactiverehashing yes\nhz 20")
+        assert server.configuration.without_effect() == [b"io-threads"]
+
     def test_rename_command(self, server: Server, tmp_path: Path) -> None:
         load(server, tmp_path, 'rename-command get GOT\nrename-command flushall ""')
         assert b"get" not in server.commands

@@ -20,7 +20,7 @@ from twisted_resp.errors import SYNTAX, CommandError
 from twisted_resp.keyspace import lfu
 from twisted_resp.keyspace.keyspace import TOUCH_LFU, TOUCH_LRU
 from twisted_resp.server.flavour import later_parameters
-from twisted_resp.server.parameters import HIDDEN, IMMUTABLE, PARAMETERS, PROTECTED, Parameter
+from twisted_resp.server.parameters import HIDDEN, IMMUTABLE, INERT, PARAMETERS, PROTECTED, Parameter
 from twisted_resp.text.glob import compile_glob
 
 if TYPE_CHECKING:
@@ -88,6 +88,12 @@ class Configuration:
         """Start from what redis-server does with an empty file, where that is not what we do without one."""
         for name, value in _REDIS_DEFAULTS.items():
             self[name] = value
+
+    def without_effect(self) -> list[bytes]:
+        """What the configuration file asks for in vain."""
+        return [
+            name for name in sorted(self._read_so_far & INERT) if self[name] != self.default(_BY_NAME[name])
+        ]
 
     def default(self, parameter: Parameter) -> Any:
         """The value of a parameter of which the configuration file says nothing."""

@@ -33,7 +33,7 @@ from twisted_resp.server.parameter_kinds import (
 )
 from twisted_resp.text.integers import INT32_MAX, INT32_MIN, INT64_MAX, UINT32_MAX, UINT64_MAX
 
-__all__ = ["HIDDEN", "IMMUTABLE", "PARAMETERS", "PROTECTED", "SENSITIVE", "Parameter"]
+__all__ = ["HIDDEN", "IMMUTABLE", "INERT", "PARAMETERS", "PROTECTED", "SENSITIVE", "Parameter"]
 
 #: Can't be changed while the server runs.
 IMMUTABLE: Final = 1
@@ -339,3 +339,12 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     Parameter("cluster-announce-hostname", Hostname(), b""),
     _text("cluster-announce-human-nodename"),
 )  # fmt: skip
+
+#: What is accepted and answered, and means nothing to a server in Python, or nothing yet.
+INERT: Final = frozenset(
+    b"io-threads io-threads-do-reads server-cpulist bio-cpulist aof-rewrite-cpulist bgsave-cpulist disable-thp "
+    b"jemalloc-bg-thread activedefrag activerehashing dynamic-hz active-expire-effort crash-log-enabled "
+    b"crash-memcheck-enabled watchdog-period use-exit-on-panic set-proc-title proc-title-template locale-collate "
+    b"max-new-connections-per-cycle max-new-tls-connections-per-cycle tls-cluster tls-replication "
+    b"tls-session-cache-size cluster-enabled maxmemory-eviction-tenacity repl-disable-tcp-nodelay".split()
+)
