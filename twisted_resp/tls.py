@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from zope.interface import implementer
+
 if TYPE_CHECKING:
     from twisted_resp.server.configuration import Configuration
 
@@ -43,8 +46,9 @@ class TlsError(Exception):
     """TLS can't be had with this configuration; the message says why."""
 
 
+@implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
-    """What new connections are encrypted with: Twisted's context factory for servers.
+    """What new connections are encrypted with: what Twisted asks for a connection of OpenSSL.
 
     The files are read when this is made, and again by :meth:`reload`; connections that exist keep what they have.
 
@@ -55,9 +59,11 @@ class ServerContext:
         self._configuration = configuration
         self._context = self._made()
 
-    def getContext(self) -> Any:  # noqa: N802 (Twisted's name)
-        """The ``OpenSSL.SSL.Context`` for the next connection."""
-        return self._context
+    def serverConnectionForTLS(self, protocol: object) -> Any:  # noqa: N802 (Twisted's name)
+        """The ``OpenSSL.SSL.Connection`` for the next client."""
+        from OpenSSL import SSL
+
+        return SSL.Connection(self._context, None)
 
     def reload(self) -> None:
         """Read the configuration and its files anew.
