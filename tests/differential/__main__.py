@@ -41,8 +41,8 @@ def _process(command: list[str], port: int) -> Iterator[Connection]:
             yield connection
             connection.close()
         finally:
-            process.terminate()
-            process.wait(10)
+            process.kill()
+            process.wait()
 
 
 def shortened(reply: Item, other: Item) -> str:
