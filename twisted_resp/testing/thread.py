@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerThread"]
 
+# How long a replica may take to have its primary's data (seconds).
+_PATIENCE = 10.0
+
 
 class ServerThread:
     """A real server, on a real socket.
@@ -44,11 +48,19 @@ class ServerThread:
 
     :param port: 0 for any free one; :attr:`port` then tells which.
     :param host: the address to listen on.
+    :param replica_of: a server that this one is a replica of, read only, from the start.
     :param settings: what :class:`RespFactory` takes: ``databases``, ``password``, ``random_seed``, ...
     """
 
-    def __init__(self, port: int = 0, host: str = "127.0.0.1", **settings: Any) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        replica_of: ServerThread | None = None,
+        **settings: Any,
+    ) -> None:
         self.host = host
+        self._primary = replica_of
         self._asked_port = port
         self._settings = settings
         self._lock = threading.RLock()  # one start or stop at a time
@@ -89,8 +101,8 @@ class ServerThread:
     @property
     def url(self) -> str:
         """``redis://host:port``, with the password if there is one. Add ``/1`` for another database."""
-        password = self._password
-        return f"redis://{f':{quote(password)}@' if password else ''}{self.host}:{self.port}"
+        password = f":{quote(self._password)}@" if self._password else ""
+        return f"redis://{password}{self.host}:{self.port}"
 
     @property
     def _password(self) -> str:
@@ -120,7 +132,7 @@ class ServerThread:
         return redis.asyncio.Redis(**self._connection(options))
 
     def _connection(self, options: dict[str, Any]) -> dict[str, Any]:
-        known = {"host": self.host, "port": self.port, "password": self._password or None}
+        known: dict[str, Any] = {"host": self.host, "port": self.port, "password": self._password or None}
         return {**known, **options}
 
     @property
@@ -153,6 +165,8 @@ class ServerThread:
                 thread.join()
                 raise
             self._thread = thread
+            if self._primary is not None:
+                self._follow(self._primary)
 
     def stop(self) -> None:
         """Disconnect clients, release the port, and return when the thread has ended. Twice does no harm."""
@@ -294,6 +308,16 @@ class ServerThread:
         if self._journal is None:
             raise RuntimeError("the server is not running")
         return self._journal
+
+    def _follow(self, primary: ServerThread) -> None:
+        if primary._password:
+            self.call("CONFIG", "SET", "masterauth", primary._password)
+        self.call("REPLICAOF", primary.host, primary.port)
+        until = time.monotonic() + _PATIENCE
+        while b"master_link_status:up" not in self.call("INFO", "replication"):
+            if time.monotonic() > until:
+                raise RuntimeError(f"{primary!r} can't be followed")
+            time.sleep(0.001)
 
     # -- in the other thread
 

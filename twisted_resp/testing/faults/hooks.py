@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Callable
 
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol
 
 from twisted_resp.protocol import RespFactory
@@ -48,7 +49,12 @@ class _Hangup(Protocol):
     """A connection that is closed as soon as it is made."""
 
     def connectionMade(self) -> None:
-        self.transport.loseConnection()  # type: ignore[union-attr]
+        transport: Any = self.transport
+        # TLS would first wait for the handshake.
+        if ISSLTransport.providedBy(transport):
+            transport.abortConnection()
+        else:
+            transport.loseConnection()
 
 
 class MessageHook:
