@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from twisted_resp.output import Turn
 from twisted_resp.polling import Poller
+from twisted_resp.server.statistics import Turns
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="there is no epoll here")
 
@@ -67,7 +68,8 @@ class House:
     def __init__(self) -> None:
         self.reactor: Any = Reactor()
         self.turn = Turn()
-        self.poller = Poller(self.turn)
+        self.turns = Turns()
+        self.poller = Poller(self.turn, self.turns)
         self.ends: list[socket.socket] = []
         self.peers: list[Peer] = []
         self.transports: list[Any] = []
@@ -103,6 +105,20 @@ def test_all_that_is_there_is_read_at_once(house: House) -> None:
     assert first.received == [b"1"]
 
 
+def test_turns_are_counted(house: House) -> None:
+    far, peer, _ = house.connect()
+    longest = []
+    peer.on_data = lambda: longest.append(house.turns.longest)
+    for count in (1, 2):
+        far.send(b"1")
+        house.poller.doRead()
+        assert house.turns.count == count
+    assert longest[0] == 0 < longest[1]
+    assert house.turns.longest <= house.turns.seconds <= 2 * house.turns.longest
+    house.turns.reset()
+    assert (house.turns.count, house.turns.seconds, house.turns.longest) == (0, 0, 0)
+
+
 def test_the_reactor_sees_that_something_is_there(house: House) -> None:
     far, _, _ = house.connect()
     assert select.select([house.poller], [], [], 0)[0] == []
@@ -117,7 +133,7 @@ def test_what_they_say_leaves_when_all_are_read(house: House) -> None:
 
     turns: list[bool] = []
     turn = Noting()
-    house.poller = Poller(turn)
+    house.poller = Poller(turn, house.turns)
     far, peer, _ = house.connect()
     peer.on_data = lambda: turns.append(turn.open)
     far.send(b"1")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import select
 from functools import partial
+from time import perf_counter
 from typing import Any, Callable
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -23,6 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_resp.output import Turn
+from twisted_resp.server.statistics import Turns
 
 __all__ = ["Poller"]
 
@@ -39,12 +41,14 @@ class Poller:
     """The connections of a factory, as one descriptor of the reactor.
 
     :param turn: what is told when all that was there has been read.
+    :param turns: where that is counted.
     """
 
     log = Logger()
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, turns: Turns) -> None:
         self._turn = turn
+        self._turns = turns
         self._epoll: Any = None  # while there are connections
         self._reactor: Any = None
         self._connections: dict[int, _Connection] = {}
@@ -97,6 +101,7 @@ class Poller:
         turn = self._turn
         connections = self._connections
         turn.open = True
+        started = perf_counter()
         try:
             for fd, _ in self._epoll.poll(0, min(len(connections), _MOST) or 1):
                 try:
@@ -121,6 +126,12 @@ class Poller:
         finally:
             turn.open = False
             turn.send()
+            turns = self._turns
+            turns.count += 1
+            took = perf_counter() - started
+            turns.seconds += took
+            if took > turns.longest:
+                turns.longest = took
 
     def fileno(self) -> int:
         """See ``IFileDescriptor``."""

@@ -125,3 +125,66 @@ def test_a_reply_that_is_over_the_output_limit_is_not_sent(engine: Engine, conne
     assert connection.send("LRANGE list 0 -1") == b""
     assert gone(connection)
     assert engine.server.statistics.output_buffer_limit_disconnections == 1
+
+
+def limited(engine: Engine) -> None:
+    """Let no client owe more than 50,000 bytes."""
+    engine.call("CONFIG", "SET", "client-output-buffer-limit", "normal 50000 0 0")
+
+
+@pytest.mark.parametrize("length", [1000, 10_000])
+def test_replies_that_are_over_the_output_limit_together_are_not_sent(
+    engine: Engine, connect: Connect, length: int
+) -> None:
+    connection, neighbour = connect(), connect()
+    limited(engine)  # holds for who is there as for who comes
+    engine.call("SET", "k", "x" * length)
+    few = 40_000 // length
+    assert len(connection.send(*["GET k"] * few)) > 40_000
+    assert len(connection.send("PING", *["GET k"] * few)) > 40_000
+    assert connection.send("SET n 1", *["GET k", "INCR n"] * (60_000 // length), "PING") == b""
+    assert gone(connection)
+    assert engine.server.statistics.output_buffer_limit_disconnections == 1
+    assert connect().send(*["GET k"] * (60_000 // length)) == b""
+    assert neighbour.send("PING") == b"+PONG\r\n"
+
+
+def test_replies_to_requests_that_do_not_come_together_are_sent(engine: Engine, connect: Connect) -> None:
+    limited(engine)
+    engine.call("SET", "k", "x" * 3000)
+    connection = connect()
+    # Redis reads so much at a time, and sends what it has to answer to that.
+    request = b"*3\r\n$6\r\nGETSET\r\n$1\r\nk\r\n$3000\r\n" + b"x" * 3000 + b"\r\n"
+    connection.feed(request * 40)
+    assert connection.received().count(b"$3000") == 40
+    assert not gone(connection)
+
+
+@pytest.mark.parametrize(
+    ("fill", "draw"),
+    [
+        ("SADD k a", "SRANDMEMBER k -999999999999"),
+        ("HSET k a b", "HRANDFIELD k -999999999999"),
+        ("HSET k a b", "HRANDFIELD k -999999999999 WITHVALUES"),
+        ("ZADD k 1 a", "ZRANDMEMBER k -999999999999"),
+        ("ZADD k 1 a", "ZRANDMEMBER k -999999999999 WITHSCORES"),
+    ],
+)
+def test_no_more_is_drawn_than_may_be_sent(engine: Engine, connect: Connect, fill: str, draw: str) -> None:
+    limited(engine)
+    engine.call(*fill.split())
+    connection = connect()
+    assert connection.send(draw.replace("999999999999", "1000")) != b""
+    assert connection.send(draw) == b""
+    assert gone(connection)
+
+
+def test_the_way_back_from_a_low_output_limit(engine: Engine, connect: Connect) -> None:
+    connection = connect()
+    engine.call("CONFIG", "SET", "client-output-buffer-limit", "normal 10 0 0")
+    assert b"client_output_buffer_limit_disconnections:0" in connection.send("INFO stats")
+    engine.call("SET", "k", "x" * 16_384)
+    assert connection.send("GET k") == b""
+    assert gone(connection)
+    engine.call("SET", "k", "x" * 16_000)
+    assert len(connect().send("GET k")) > 16_000

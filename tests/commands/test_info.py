@@ -157,6 +157,19 @@ def test_operations_a_second(engine: Engine) -> None:
     assert fields(engine, "stats")["instantaneous_ops_per_sec"] == "50"
 
 
+def test_turns_of_the_event_loop(engine: Engine) -> None:
+    turns = engine.server.statistics.turns
+    assert fields(engine, "stats")["eventloop_cycles"] == "0"
+    turns.count, turns.seconds = 40, 0.002
+    engine.clock.advance(2)
+    told = fields(engine, "stats")
+    assert (told["eventloop_cycles"], told["eventloop_duration_sum"]) == ("40", "2000")
+    assert told["instantaneous_eventloop_cycles_per_sec"] == "20"
+    assert told["instantaneous_eventloop_duration_usec"] == "50"
+    engine.call("CONFIG", "RESETSTAT")
+    assert fields(engine, "stats")["eventloop_cycles"] == "0"
+
+
 def test_rate() -> None:
     rate = Rate()
     assert rate.sample(1000, 500) == 0

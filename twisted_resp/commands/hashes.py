@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from twisted_resp import errors
-from twisted_resp.commands.numbers import integer
+from twisted_resp.commands.numbers import draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
 from twisted_resp.errors import CommandError
@@ -327,7 +327,7 @@ def hrandfield(client: Client, key: bytes, *options: bytes) -> Reply:
         db.expire_due_fields(key, value)
     if not value or not count:
         return []
-    fields = value.random_many(random, -count) if count < 0 else value.sample(random, count)
+    fields = value.random_many(random, draws(client, -count)) if count < 0 else value.sample(random, count)
     if not with_values:
         return fields
     pairs = zip(fields, value.get_many(fields))

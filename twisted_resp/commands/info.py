@@ -314,7 +314,14 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "client_output_buffer_limit_disconnections", statistics.output_buffer_limit_disconnections
     for reason, count in server.access.log.denied.items():
         yield f"acl_access_denied_{_DENIALS[reason]}", count
+    turns = statistics.turns
+    turn_rate = statistics.turn_rate.sample(now, turns.count)
+    turn_time = statistics.turn_time.sample(now, int(turns.seconds * 1_000_000))
+    yield "eventloop_cycles", turns.count
+    yield "eventloop_duration_sum", int(turns.seconds * 1_000_000)
     yield "eventloop_duration_cmd_sum", int(sum(entry.seconds for entry in server.entries()) * 1_000_000)
+    yield "instantaneous_eventloop_cycles_per_sec", round(turn_rate)
+    yield "instantaneous_eventloop_duration_usec", round(turn_time / turn_rate) if turn_rate else 0
 
 
 def _replication(server: Server) -> Iterable[Field]:

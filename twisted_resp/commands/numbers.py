@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from twisted_resp import errors
 from twisted_resp.errors import CommandError
 from twisted_resp.text.durations import parse_seconds
 from twisted_resp.text.integers import INT64_MAX, parse_integer
 
-__all__ = ["at_least", "integer", "timeout_in_milliseconds", "timeout_in_seconds"]
+if TYPE_CHECKING:
+    from twisted_resp.server.client import Client
+
+__all__ = ["at_least", "draws", "integer", "timeout_in_milliseconds", "timeout_in_seconds"]
+
+# The shortest element of a reply (bytes).
+_SHORTEST = len(b"$0\r\n\r\n")
 
 
 def integer(argument: bytes, error: bytes = errors.NOT_AN_INTEGER) -> int:
@@ -30,6 +38,14 @@ def at_least(least: int, argument: bytes, error: bytes = errors.MUST_BE_POSITIVE
     if value is None or value < least:
         raise CommandError(error)
     return value
+
+
+def draws(client: Client, count: int) -> int:
+    """How many elements are drawn for ``count``, where they may repeat and so could be any number.
+
+    No more than suffice to end the connection, where its replies are limited.
+    """
+    return min(count, client.longest_reply() // _SHORTEST + 1)
 
 
 def timeout_in_seconds(argument: bytes, now: int) -> float:

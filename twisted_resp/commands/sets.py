@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from twisted_resp import errors
-from twisted_resp.commands.numbers import at_least, integer
+from twisted_resp.commands.numbers import at_least, draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
 from twisted_resp.errors import CommandError
@@ -254,7 +254,9 @@ def srandmember(client: Client, key: bytes, *count: bytes) -> Reply:
     value = client.db.read_as(key, Set)
     if value is None or not number:
         return []
-    return value.random_many(random, -number) if number < 0 else value.sample(random, number)
+    if number < 0:
+        return value.random_many(random, draws(client, -number))
+    return value.sample(random, number)
 
 
 # ------------------------------------------------------------------------------------------- set algebra

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from twisted_resp import errors
-from twisted_resp.commands.numbers import at_least, integer
+from twisted_resp.commands.numbers import at_least, draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
 from twisted_resp.errors import CommandError
@@ -416,7 +416,7 @@ def zrandmember(client: Client, key: bytes, *options: bytes) -> Reply:
     value = client.db.read_as(key, SortedSet)
     if value is None:
         return []
-    pairs = value.random_pairs(random, abs(count), repeat=count < 0)
+    pairs = value.random_pairs(random, draws(client, abs(count)), repeat=count < 0)
     return pairs_reply(client, pairs) if with_scores else [member for member, _ in pairs]
 
 

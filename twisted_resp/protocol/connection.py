@@ -12,6 +12,7 @@ sends requests but does not read replies.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -43,6 +44,7 @@ from twisted_resp.resp import (
 )
 from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client
 from twisted_resp.text.command_line import split_arguments
+from twisted_resp.text.integers import INT64_MAX
 from twisted_resp.transports import address_text, descriptor, reentrant_reactor, tune
 
 if TYPE_CHECKING:
@@ -58,6 +60,10 @@ _RUN = 32
 _LINES = 4096
 # A batch with more pieces than this is sent before it is over.
 _MANY_PIECES = 32768
+# Where what a client may owe us is limited, the replies to so many bytes of requests are held against that together.
+_LIMITED = 16 * 1024
+# So much may always be answered, as in Redis, where it has its place in the client: the way back from a low limit.
+_UNCOUNTED = 16 * 1024
 
 
 class RespProtocol(LineReceiver):
@@ -87,6 +93,7 @@ class RespProtocol(LineReceiver):
             None  # those of the run of requests that is under way, not encoded yet
         )
         self._large = False  # whether one of them is not worth copying
+        self._weight = 0  # bytes of those in ``_out`` that are no short ones, where they are limited
         self._closing = False
         self._soft_limit_call: IDelayedCall | None = None
 
@@ -130,6 +137,8 @@ class RespProtocol(LineReceiver):
         client.query_size = self._query_size
         client.request_sizes = self._request_sizes
         client.output_size = self._output_size
+        client.longest_reply = self._longest_reply
+        client.watch_limits = self._watch_limits
         self._decoder.authenticated = client.authenticated
         self._choose_path()
         server.clients[client.id] = client
@@ -220,7 +229,12 @@ class RespProtocol(LineReceiver):
         self.client.last_interaction = self._keyspace.tick()
         self._out = []
         try:
-            self._take(data)
+            if len(data) > _LIMITED and self._server.output_limits["normal"][0]:
+                for start in range(0, len(data), _LIMITED):
+                    self._take(data[start : start + _LIMITED])
+                    self._flush()
+            else:
+                self._take(data)
         finally:
             self._end_batch()
 
@@ -409,8 +423,6 @@ class RespProtocol(LineReceiver):
                 client.reply_mode = REPLY_ON
             if not isinstance(reply, (Push, Several)):
                 return
-        if type(reply) is bytes and len(reply) >= LARGE:
-            self._large = True
         out = self._out
         length = len(out)
         try:
@@ -420,8 +432,12 @@ class RespProtocol(LineReceiver):
             self.log.failure("{client} can't be sent the reply to its command", client=client)
             del out[length:]
             encode_into(out, internal_error(client.last_command), client.protocol)
-        # Where there is a limit each reply that is no short one is looked at; else only what is not read counts.
-        if self._server.output_limits["normal"][0]:
+        # Where there is a limit the replies of a batch count together, read or not; else only what is not read counts.
+        hard = self._server.output_limits["normal"][0]
+        if hard:
+            self._weight += sum(map(len, islice(out, length, None)))
+            self._large = self._weight >= hard and self._weight > _UNCOUNTED
+        elif type(reply) is bytes and len(reply) >= LARGE:
             self._large = True
 
     def _end_batch(self) -> None:
@@ -439,6 +455,7 @@ class RespProtocol(LineReceiver):
             BURSTS
             and decoder.authenticated
             and not (self.line_mode or self.paused or self._closing or decoder.incomplete)
+            and not self._server.output_limits["normal"][0]
         )
 
     def _flush(self) -> None:
@@ -448,8 +465,9 @@ class RespProtocol(LineReceiver):
         if not out or client is None:
             return
         output = self._output
-        if self._large:
+        if self._large or self._server.output_limits["normal"][0]:
             self._large = False
+            self._weight = 0
             if self._is_too_much(sum(map(len, out))):
                 return
             client.total_output += sum(map(len, out))
@@ -580,10 +598,19 @@ class RespProtocol(LineReceiver):
         if client is None or self._closing:
             return True
         hard, _, _ = self._server.output_limit(client)
-        if not hard or self._output.size + size < hard:
+        owed = self._output.size + size
+        if not hard or owed < hard or owed <= _UNCOUNTED:
             return False
         self._drop_slow_reader()
         return True
+
+    def _longest_reply(self) -> int:
+        client = self.client
+        hard = 0 if client is None else self._server.output_limit(client)[0]
+        return max(hard, _UNCOUNTED + 1) if hard else INT64_MAX
+
+    def _watch_limits(self) -> None:
+        self._plain = False  # the end of the next batch sees whether it may be so again
 
     def _note_memory(self) -> None:
         """What waits here has become more or less."""

@@ -62,7 +62,7 @@ class RespFactory(Factory):
         self.server.set_password(as_argument(password))
         self.high_water_mark = high_water_mark
         self.turn = Turn()
-        self.poller = Poller(self.turn)
+        self.poller = Poller(self.turn, self.server.statistics.turns)
         self.server.send_replies = self.turn.send
         self._own_client: InProcessClient | None = None
         if seed:

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_resp.keyspace.database import Database
 from twisted_resp.resp import NULL_ARRAY, Reply, encode
+from twisted_resp.text.integers import INT64_MAX
 
 if TYPE_CHECKING:
     from twisted_resp.acl.users import User
@@ -33,6 +34,15 @@ def _no_write(data: bytes) -> None:
 
 def _no_close(when_flushed: bool) -> None:
     """What closes a client without a connection."""
+
+
+def _no_limit() -> int:
+    """How long the replies of a client without a connection may be."""
+    return INT64_MAX
+
+
+def _nothing_to_watch() -> None:
+    """What a client without a connection does about limits of replies."""
 
 
 def _no_hold(held: bool) -> None:
@@ -84,11 +94,11 @@ class Client:
         "__weakref__", "address", "asking", "authenticated", "can_block", "channels", "close", "closing",
         "created", "current", "db", "deliver", "dirty_watch", "execute", "fd", "hold", "id", "in_exec", "is_master",
         "kept",
-        "last_command", "last_interaction", "lib_name", "lib_version", "local_address", "monitoring",
+        "last_command", "last_interaction", "lib_name", "lib_version", "local_address", "longest_reply", "monitoring",
         "name", "no_evict", "no_touch", "output_size", "parked", "patterns", "protocol", "query_size",
         "replica", "reply_mode", "request_sizes", "restricted", "server", "shard_channels", "total_commands",
-        "total_input", "total_output", "tracking", "transaction", "unguarded", "user", "watched", "write",
-        "write_offset",
+        "total_input", "total_output", "tracking", "transaction", "unguarded", "user", "watch_limits", "watched",
+        "write", "write_offset",
     )  # fmt: skip
 
     def __init__(
@@ -155,6 +165,10 @@ class Client:
         self.close: Callable[[bool], None] = _no_close
         #: Stop (True) reading from the connection for a while, or go on (False).
         self.hold: Callable[[bool], None] = _no_hold
+        #: From how many bytes on a reply is not sent, but ends the connection.
+        self.longest_reply: Callable[[], int] = _no_limit
+        #: Called when that may have changed.
+        self.watch_limits: Callable[[], None] = _nothing_to_watch
         self.execute: Execute = server.states.normal
         #: Where a request of a user who may not do everything goes after the check.
         self.unguarded: Execute = self.execute
@@ -295,5 +309,7 @@ class Client:
         self.write = self.deliver = _no_write
         self.close = _no_close
         self.hold = _no_hold
+        self.longest_reply = _no_limit
+        self.watch_limits = _nothing_to_watch
         self.query_size = self.output_size = int
         self.request_sizes = _no_request

@@ -381,6 +381,11 @@ def _policy(server: Server, value: bytes) -> None:
         database.accessed = dict.fromkeys(database.accessed, record)
 
 
+def _watch_limits(server: Server, value: object) -> None:
+    for client in server.clients.values():
+        client.watch_limits()
+
+
 def _events(server: Server, value: int) -> None:
     server.notifications.configure(value)
 
@@ -472,6 +477,7 @@ _CONSEQUENCES: Final[dict[bytes, Callable[[Server, Any], None]]] = {
     b"appendonly": _append_only,
     b"aof-disable-auto-gc": _history,
     b"activedefrag": _cannot_defragment,
+    b"client-output-buffer-limit": _watch_limits,
     b"maxmemory-clients": _client_limit,
     b"tracking-table-max-keys": _tracking_limit,
     b"latency-monitor-threshold": _latency_threshold,

@@ -7,7 +7,7 @@ from typing import Any, Callable, Final
 
 from twisted_resp.server.histogram import Histogram
 
-__all__ = ["MOST_SAMPLES", "CommandEntry", "Rate", "Statistics"]
+__all__ = ["MOST_SAMPLES", "CommandEntry", "Rate", "Statistics", "Turns"]
 
 #: So many durations of a command are kept before they are folded into its sums.
 MOST_SAMPLES: Final = 512
@@ -121,12 +121,33 @@ class Rate:
         return self._rate
 
 
+class Turns:
+    """The turns of the event loop in which clients were served.
+
+    :ivar count: how many there were.
+    :ivar seconds: what they took together; and the longest of them.
+    """
+
+    __slots__ = ("count", "longest", "seconds")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start counting anew (CONFIG RESETSTAT)."""
+        self.count = 0
+        self.seconds = 0.0
+        self.longest = 0.0
+
+
 class Statistics:
     """Counters of one server. Keyspace hits and the like are counted by the keyspace itself."""
 
     def __init__(self) -> None:
         #: The most memory that INFO has seen in use (bytes).
         self.peak_memory = 0
+        #: Counted by who reads from the clients' sockets.
+        self.turns = Turns()
         self.reset()
 
     def reset(self) -> None:
@@ -134,6 +155,9 @@ class Statistics:
         self.command_rate = Rate()
         self.input_rate = Rate()
         self.output_rate = Rate()
+        self.turns.reset()
+        self.turn_rate = Rate()
+        self.turn_time = Rate()
         self.connections_received = 0
         self.rejected_connections = 0
         self.commands_processed = 0
