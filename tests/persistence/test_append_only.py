@@ -321,6 +321,20 @@ class TestRewriting:
         server.call("DEBUG", "LOADAOF")
         assert server.call("GET", "n") == b"2"
 
+    def test_turned_on_inside_a_transaction_it_waits(self, server: Server) -> None:
+        server.call("INCR", "n")
+        server.call("MULTI")
+        server.call("INCR", "n")
+        server.call("CONFIG", "SET", "appendonly", "yes")
+        server.call("INCR", "n")
+        server.call("EXEC")
+        assert server.info("aof_rewrite_scheduled") == "1"
+        server.clock.advance(0)
+        assert server.info("aof_rewrite_scheduled") == "0"
+        server.call("INCR", "n")
+        server.call("DEBUG", "LOADAOF")
+        assert server.call("GET", "n") == b"4"
+
     def test_of_its_own_accord(self, server: Server) -> None:
         server.call(
             "CONFIG", "SET", "appendonly", "yes", "auto-aof-rewrite-min-size", "1000",

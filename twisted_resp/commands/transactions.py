@@ -56,7 +56,7 @@ def exec_(client: Client) -> Reply:
     client.server.watching.unwatch(client)
     client.last_command = b"exec"
     could_block, client.can_block = client.can_block, False
-    client.in_exec = True
+    client.in_exec = client.server.in_exec = True
     # Users and their rights may have changed since, or change now.
     careful = client.user.restricted or transaction.flags & (NO_AUTH | ADMIN)
     call = dispatch.call_permitted if careful else dispatch.call
@@ -64,7 +64,7 @@ def exec_(client: Client) -> Reply:
         return [call(client, entry, args) for entry, args in transaction.queue]
     finally:
         client.can_block = could_block
-        client.in_exec = False
+        client.in_exec = client.server.in_exec = False
         client.discard_transaction()
 
 

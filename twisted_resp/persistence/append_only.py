@@ -114,6 +114,15 @@ class AppendOnlyFile(AppendOnly):
             self._listen()
             if self._server.saving.started is not None:
                 self.rewrite_scheduled = True
+                _log.info(
+                    "AOF was enabled but there is already another background operation. An AOF background was "
+                    "scheduled to start when possible."
+                )
+            elif self._server.in_exec:
+                self.schedule()
+                _log.info(
+                    "AOF was enabled during a transaction. An AOF background was scheduled to start when possible."
+                )
             else:
                 self.rewrite()
         except (OSError, ValueError) as error:

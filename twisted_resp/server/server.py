@@ -169,6 +169,8 @@ class Server:
         self.started: int = self.keyspace.now
         #: Set when something is to be done after the outermost command: see :meth:`settle`.
         self.pending = False
+        #: Whether a transaction runs: what must not be done in the middle of one has to wait.
+        self.in_exec = False
         #: Reasons to look more closely at each command; 0 almost always.
         self.attention = 0
         #: Send the replies that wait for the end of the reactor's turn; for whoever lets it not end for long.
