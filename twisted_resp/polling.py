@@ -128,10 +128,7 @@ class Poller:
             turn.send()
             turns = self._turns
             turns.count += 1
-            took = perf_counter() - started
-            turns.seconds += took
-            if took > turns.longest:
-                turns.longest = took
+            turns.seconds += perf_counter() - started
 
     def fileno(self) -> int:
         """See ``IFileDescriptor``."""

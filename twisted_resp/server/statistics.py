@@ -125,10 +125,10 @@ class Turns:
     """The turns of the event loop in which clients were served.
 
     :ivar count: how many there were.
-    :ivar seconds: what they took together; and the longest of them.
+    :ivar seconds: what they took together.
     """
 
-    __slots__ = ("count", "longest", "seconds")
+    __slots__ = ("count", "seconds")
 
     def __init__(self) -> None:
         self.reset()
@@ -137,7 +137,6 @@ class Turns:
         """Start counting anew (CONFIG RESETSTAT)."""
         self.count = 0
         self.seconds = 0.0
-        self.longest = 0.0
 
 
 class Statistics:
