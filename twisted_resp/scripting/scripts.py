@@ -43,6 +43,8 @@ class Scripts:
         self._server = server
         self.engine = Engine(server)
         self._by_sha: dict[bytes, Script] = {}
+        #: Another number whenever there are other scripts.
+        self.revision = 0
         self._by_source: dict[bytes, Script] = {}
         #: Those that may go, the longest unused first.
         self._evictable: dict[bytes, Script] = {}
@@ -81,6 +83,7 @@ class Scripts:
                 self._server.statistics.evicted_scripts += 1
             self._evictable[script.sha] = script
         self._by_sha[script.sha] = self._by_source[source] = script
+        self.revision += 1
         self._size += len(source) + _OVERHEAD
         return script
 
@@ -107,6 +110,7 @@ class Scripts:
     def flush(self) -> None:
         """Forget all scripts, and the Lua state with them."""
         self._by_sha.clear()
+        self.revision += 1
         self._by_source.clear()
         self._evictable.clear()
         self._size = 0
@@ -114,5 +118,6 @@ class Scripts:
 
     def _remove(self, script: Script) -> None:
         del self._by_sha[script.sha], self._by_source[script.source]
+        self.revision += 1
         self._evictable.pop(script.sha, None)
         self._size -= len(script.source) + _OVERHEAD

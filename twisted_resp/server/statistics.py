@@ -48,15 +48,20 @@ class CommandEntry:
         #: Whether it does nothing but read and change keys, given its arguments alone.
         self.plain = False
         self.samples: list[float] = []
+        self.folded = 0
+        self._seconds = 0.0
+        self._histogram = Histogram()
         self.tracked = True
-        self.reset()
+        self.rejected = 0
+        self.failed = 0
 
     def reset(self) -> None:
         """Start counting anew (CONFIG RESETSTAT)."""
         self.samples.clear()
-        self.folded = 0
-        self._seconds = 0.0
-        self._histogram = Histogram()
+        if self.folded:
+            self.folded = 0
+            self._seconds = 0.0
+            self._histogram = Histogram()
         self.rejected = 0
         self.failed = 0
 

@@ -20,7 +20,7 @@ from twisted_resp.testing.clock import ControlledClock
 from twisted_resp.testing.faults import Faults
 from twisted_resp.testing.journal import Journal
 from twisted_resp.testing.keys import Keys
-from twisted_resp.testing.states import State, tidy
+from twisted_resp.testing.states import State, Usage, tidy
 from twisted_resp.testing.undo import Layer, UndoLog
 
 __all__ = ["ControlledFactory", "Mark"]
@@ -53,7 +53,7 @@ class ControlledFactory(RespFactory):
         self.port = 0
         self._listening: IListeningPort | None = None
         self._random_seed: int | None = settings.get("random_seed")
-        self._entries = list(self.server.entries())
+        self._usage = Usage(self.server)
         self._undo_log = UndoLog(self.server.keyspace)
         self.clock.turned = self.server.keyspace.clock_turned
         #: What goes wrong.
@@ -105,10 +105,10 @@ class ControlledFactory(RespFactory):
         See :func:`twisted_resp.testing.states.tidy`.
         """
         self._check(mark)
-        self.faults.clear()
-        self.journal.clear()
+        self.faults.reset()
+        self.journal.reset()
         self.clock.reset()
-        tidy(self.server, self._entries, self._random_seed)
+        tidy(self.server, self._usage, self._random_seed)
         own = self._own_client
         if own is not None:
             own.close()

@@ -86,7 +86,7 @@ class Journal(Evidence):
 
     def clear(self) -> None:
         """Begin anew: forget all entries, and which errors were expected."""
-        self.run(self._clear)
+        self.run(self.reset)
 
     def section(self) -> Section:
         """What happens from now on, until the end of a ``with`` statement, with the same questions to ask.
@@ -119,7 +119,8 @@ class Journal(Evidence):
             self._queued.clear()
             self._at_work.clear()
 
-    def _clear(self) -> None:
+    def reset(self) -> None:
+        """:meth:`clear`, in the server's thread."""
         self._kept.clear()
         self._queued.clear()
         self.expected.clear()

@@ -18,7 +18,7 @@ from twisted_resp.server.client import REPLY_ON, Client
 from twisted_resp.server.server import Server
 from twisted_resp.server.statistics import CommandEntry
 
-__all__ = ["State", "is_busy", "tidy"]
+__all__ = ["State", "Usage", "is_busy", "tidy"]
 
 
 class State:
@@ -34,6 +34,7 @@ class State:
         self._access_revision = server.access.revision
         self._users = server.access.copies()
         self._scripts = server.scripting.scripts.texts()
+        self._scripts_revision = server.scripting.scripts.revision
         self._functions = server.scripting.sources()
         self._anything_goes = server.scripting.anything_goes
         self._expires_actively = server.keyspace.expiry_timer.enabled
@@ -50,8 +51,9 @@ class State:
             self._access_revision = server.access.revision
         scripting = server.scripting
         scripting.anything_goes = self._anything_goes
-        if scripting.scripts.texts() != self._scripts:
+        if scripting.scripts.revision != self._scripts_revision:
             scripting.scripts.restore(self._scripts)
+            self._scripts_revision = scripting.scripts.revision
         if scripting.sources() != self._functions:
             scripting.flush_libraries()
             scripting.load_sources(self._functions, True)
@@ -79,20 +81,66 @@ def is_busy(client: Client) -> bool:
     )
 
 
-def tidy(server: Server, entries: list[CommandEntry], random_seed: int | None = None) -> None:
+class Usage:
+    """Which commands of a server have been counted since the last look.
+
+    Of four hundred a test uses a few, and to look at each of them was most of what a reset took. So a command that has
+    not been called has :class:`_NoSamples`, which says when it is.
+
+    :param server: from now on it is watched.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._all = list(server.entries())
+        self._called: list[_NoSamples] = []
+        for entry in self._all:
+            entry.samples = _NoSamples(entry, entry.samples, self._called)
+
+    def take(self) -> list[CommandEntry]:
+        """Those that have something to forget, some of them twice; they are to be reset now."""
+        used = []
+        for none in self._called:
+            none.entry.samples = none
+            used.append(none.entry)
+            none.plain.clear()
+        self._called.clear()
+        if self._server.statistics.error_replies:  # those that were rejected have not been called
+            used += [entry for entry in self._all if entry.rejected or entry.failed]
+        return used
+
+
+class _NoSamples(list[float]):
+    """The samples of a command that has not been called: the first takes the command to a plain list."""
+
+    __slots__ = ("called", "entry", "plain")
+
+    def __init__(self, entry: CommandEntry, plain: list[float], called: list[_NoSamples]) -> None:
+        super().__init__()
+        self.entry = entry
+        self.plain = plain
+        self.called = called
+        if plain:
+            called.append(self)
+
+    def append(self, sample: float) -> None:
+        """Note a call. Who holds on to this method through a batch of them notes all by way of it."""
+        entry = self.entry
+        if entry.samples is self:
+            entry.samples = self.plain
+            self.called.append(self)
+        self.plain.append(sample)
+
+
+def tidy(server: Server, usage: Usage, random_seed: int | None = None) -> None:
     """Close connections that were left in the middle of something, and count anew.
 
-    :param entries: all commands of the server; to collect them each time would take longer than all the rest.
+    :param usage: what knows the server's commands; to collect them each time would take longer than all the rest.
     """
     for client in list(server.clients.values()):
         if is_busy(client):
             client.kill()
-    # Of four hundred commands a test uses a few. To look at each is most of what a reset takes, so look at little.
-    if server.statistics.error_replies:
-        used = [one for one in entries if one.samples or one.folded or one.rejected or one.failed]
-    else:
-        used = [one for one in entries if one.samples or one.folded]
-    server.count_anew(used)
+    server.count_anew(usage.take())
     server.slow_log.reset()
     if random_seed is not None:
         server.random.seed(random_seed)

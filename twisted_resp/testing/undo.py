@@ -18,6 +18,9 @@ from twisted_resp.keyspace.keyspace import Keyspace
 __all__ = ["Layer", "UndoLog"]
 
 
+_Three = tuple[list[Any], list[Any], list[Any]]  # listeners
+
+
 class _Kept(NamedTuple):
     value: Value
     expires_at: int | None
@@ -63,6 +66,9 @@ class UndoLog:
         self._stack: list[Layer | _Swapped] = []
         self._begun: list[Layer] = []  # those that somebody may go back to
         self._top = Layer()
+        # The listeners without ours, and with it. To go by these while nobody else came or went is cheap.
+        self._without: _Three = ([], [], [])
+        self._with: _Three = ([], [], [])
 
     def begin(self) -> Layer:
         """Begin a layer: what is changed from now on can be undone."""
@@ -171,15 +177,26 @@ class UndoLog:
 
     def _listen(self) -> None:
         keyspace = self._keyspace
-        keyspace.on_before = [*keyspace.on_before, self._before]
-        keyspace.on_flushed = [*keyspace.on_flushed, self._flushed]
-        keyspace.on_swapped = [*keyspace.on_swapped, self._swapped]
+        there = keyspace.on_before, keyspace.on_flushed, keyspace.on_swapped
+        if not _same(there, self._without):
+            self._without = there
+            before, flushed, swapped = there
+            self._with = ([*before, self._before], [*flushed, self._flushed], [*swapped, self._swapped])
+        keyspace.on_before, keyspace.on_flushed, keyspace.on_swapped = self._with
 
     def _stop_listening(self) -> None:
         keyspace = self._keyspace
+        if _same((keyspace.on_before, keyspace.on_flushed, keyspace.on_swapped), self._with):
+            keyspace.on_before, keyspace.on_flushed, keyspace.on_swapped = self._without
+            return
         keyspace.on_before = [each for each in keyspace.on_before if each != self._before]
         keyspace.on_flushed = [each for each in keyspace.on_flushed if each != self._flushed]
         keyspace.on_swapped = [each for each in keyspace.on_swapped if each != self._swapped]
+
+
+def _same(there: _Three, known: _Three) -> bool:
+    """Whether these are the very lists that we know: who comes or goes makes new ones."""
+    return there[0] is known[0] and there[1] is known[1] and there[2] is known[2]
 
 
 def _index(stack: list[Layer | _Swapped], layer: Layer) -> int:

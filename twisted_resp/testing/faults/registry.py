@@ -66,6 +66,7 @@ class Faults:
         self.run: Callable[..., Any] = _call
         self.ports: Callable[[], Sequence[IListeningPort]] | None = None
         self._random = Random(0)
+        self._random_is_new = True  # to seed it takes longer than most resets
         self._all: list[Fault] = []
         #: Those of commands, in the order in which they act.
         self._of_commands: tuple[CommandFault, ...] = ()
@@ -95,6 +96,7 @@ class Faults:
 
     def seed(self, seed: int) -> None:
         """Begin the random choices of faults with a ``probability`` anew. They begin with 0."""
+        self._random_is_new = False
         self._random.seed(seed)
 
     # -- commands
@@ -289,11 +291,12 @@ class Faults:
 
     def clear(self) -> None:
         """End all faults, and begin the random choices anew."""
-        self.run(self._clear)
+        self.run(self.reset)
 
     def _add(self, fault: F) -> F:
         def add() -> Any:
             fault.active = True
+            self._random_is_new = False
             self._all.append(fault)
             self._arrange()
             return fault.begin()
@@ -308,10 +311,14 @@ class Faults:
             self._arrange()
             fault.end()
 
-    def _clear(self) -> None:
+    def reset(self) -> None:
+        """:meth:`clear`, in the server's thread."""
+        if self._random_is_new and not self._all:
+            return
         for fault in self._all[:]:
             self._remove(fault)
         self._random.seed(0)
+        self._random_is_new = True
 
     def _conditions(
         self, commands: Sequence[str | bytes], conditions: Conditions
