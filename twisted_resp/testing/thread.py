@@ -24,6 +24,7 @@ from twisted_resp.testing.factory import ControlledFactory, Mark
 from twisted_resp.testing.faults import Faults
 from twisted_resp.testing.journal import Journal
 from twisted_resp.testing.keys import Keys
+from twisted_resp.testing.turns import Turns, take_turns
 
 if TYPE_CHECKING:
     import redis
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from twisted_resp.seeds.files import Seed
 
 __all__ = ["ServerThread"]
+
+# How long a caller waits for the reactor to have nothing to do, before it asks to be called (seconds).
+_MOMENT = 0.001
 
 # How long a replica may take to have its primary's data (seconds).
 _PATIENCE = 10.0
@@ -67,6 +71,7 @@ class ServerThread:
         self._ending = threading.Lock()  # no call is begun that nobody would answer
         self._thread: threading.Thread | None = None
         self._reactor: Any = None
+        self._turns: Turns | None = None
         self._listening: Any = None  # the port
         self._port = 0
         self._journal: Journal | None = None
@@ -185,7 +190,7 @@ class ServerThread:
 
         :raises RuntimeError: it is not running, or was stopped meanwhile; or this is its own thread.
         """
-        if threading.current_thread() is self._thread:
+        if threading.current_thread() is self._thread or self._is_guest():
             raise RuntimeError("the server's own thread can't wait for itself")
         outcome: Future[Any] = Future()
 
@@ -206,6 +211,25 @@ class ServerThread:
             self._outcomes.add(outcome)
             self._reactor.callFromThread(call)
         return outcome.result()
+
+    def _run_here(self, function: Callable[[Mark], None], mark: Mark) -> None:
+        """Call a function in this thread, in place of the server's, which waits for sockets; or else :meth:`run` it.
+
+        To go to the other thread and back takes longer than what is to be done there between two tests.
+        """
+        turns = self._turns
+        if turns is None or threading.current_thread() is self._thread or not turns.enter(_MOMENT):
+            self.run(function, mark)
+            return
+        try:
+            if not self.running:
+                raise RuntimeError("the server is not running")
+            function(mark)
+        finally:
+            turns.leave()
+
+    def _is_guest(self) -> bool:
+        return self._turns is not None and self._turns.guest == threading.get_ident()
 
     def call(self, *args: object) -> Any:
         """Run a command in the server and answer its reply as plain Python.
@@ -247,7 +271,7 @@ class ServerThread:
 
     def reset(self, snapshot: Snapshot) -> None:
         """What is to be done between two tests; see :meth:`ControlledFactory.reset`."""
-        self.run(self.factory.reset, snapshot.mark)
+        self._run_here(self.factory.reset, snapshot.mark)
 
     @property
     def keys(self) -> Keys:
@@ -323,6 +347,7 @@ class ServerThread:
 
     def _main(self, ready: Future[None]) -> None:
         reactor = self._reactor = _new_reactor()
+        self._turns = take_turns(reactor)
         try:
             factory = ControlledFactory(reactor, **self._settings)
             # The backlog is Redis' own: a test may open many connections at once.
@@ -353,7 +378,7 @@ class ServerThread:
         """What calls a function in the server's thread, which may be the caller's."""
 
         def run(function: Callable[..., Any], *args: Any) -> Any:
-            if threading.current_thread() is own_thread or not own_thread.is_alive():
+            if threading.current_thread() is own_thread or self._is_guest() or not own_thread.is_alive():
                 return function(*args)
             return self.run(function, *args)
 
