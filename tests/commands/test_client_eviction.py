@@ -157,6 +157,10 @@ def test_replies_to_requests_that_do_not_come_together_are_sent(engine: Engine, 
     request = b"*3\r\n$6\r\nGETSET\r\n$1\r\nk\r\n$3000\r\n" + b"x" * 3000 + b"\r\n"
     connection.feed(request * 40)
     assert connection.received().count(b"$3000") == 40
+    assert connection.send("BLPOP l 0") == b""
+    connection.feed(request * 40)
+    engine.call("RPUSH", "l", "x")
+    assert connection.received().count(b"$3000") == 40
     assert not gone(connection)
 
 

@@ -229,14 +229,18 @@ class RespProtocol(LineReceiver):
         self.client.last_interaction = self._keyspace.tick()
         self._out = []
         try:
-            if len(data) > _LIMITED and self._server.output_limits["normal"][0]:
-                for start in range(0, len(data), _LIMITED):
-                    self._take(data[start : start + _LIMITED])
-                    self._flush()
-            else:
-                self._take(data)
+            self._take_in_parts(data)
         finally:
             self._end_batch()
+
+    def _take_in_parts(self, data: bytes) -> None:
+        """Run what is in ``data``: where replies are limited, so much at a time as is limited together."""
+        if len(data) <= _LIMITED or not self._server.output_limits["normal"][0]:
+            self._take(data)
+            return
+        for start in range(0, len(data), _LIMITED):
+            self._take(data[start : start + _LIMITED])
+            self._flush()
 
     def _take(self, data: bytes) -> None:
         """Run what is in ``data``, or hold it while nothing is run."""
@@ -570,7 +574,7 @@ class RespProtocol(LineReceiver):
                 self._held += held[place:]
                 self._held_size = sum(map(len, self._held))
                 return
-            self._take(data)
+            self._take_in_parts(data)
             self._flush()  # which may find that the client owes too much again
 
     # -- limits
