@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Callable
 
-from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol
 
 from twisted_resp.protocol import RespFactory
@@ -50,11 +49,7 @@ class _Hangup(Protocol):
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
-        # TLS would first wait for the handshake.
-        if ISSLTransport.providedBy(transport):
-            transport.abortConnection()
-        else:
-            transport.loseConnection()
+        transport.loseConnection()
 
 
 class MessageHook:
