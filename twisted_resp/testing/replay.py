@@ -66,7 +66,7 @@ def replay(
     """Send a recorded session to a server.
 
     :param url: ``redis://[user:password@]host[:port]``, ``rediss://`` for TLS, or ``unix:///path``.
-    :param ignore: commands whose replies are not compared: names, globs, categories.
+    :param ignore: commands whose replies are not compared: names, globs.
     :param timeout: how long a reply may take, in seconds.
     :param flush: whether to delete all data of the server first.
     :return: where the replies differ. What can't be the same, is not compared but for its kind: times, random choices,
