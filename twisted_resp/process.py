@@ -112,7 +112,9 @@ def take_signals(server: Server, reactor: Any) -> None:
             _end_at_once(server, 0)
         asked = True
         _log.warn("Received {name} scheduling shutdown...", name=name)
-        server.ending = server.scripting.running is not None  # a script that runs now ends
+        running = server.scripting.running
+        if running is not None:
+            running.unwanted = True
         reactor.callFromThread(shut_down, name, parameter)
 
     def install() -> None:

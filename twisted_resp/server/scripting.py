@@ -43,7 +43,7 @@ class RunningScript:
 
     __slots__ = (
         "allow_oom", "caller", "command", "is_function", "killed", "name", "no_room", "protocol", "read_only",
-        "replication", "started", "timed_out", "written",
+        "replication", "started", "timed_out", "unwanted", "written",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,8 @@ class RunningScript:
         self.written = False
         self.timed_out = False
         self.killed = False
+        #: A signal came that ends the server.
+        self.unwanted = False
 
     def busy(self) -> CommandError:
         """What others hear."""
