@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     from twisted_resp.server.configuration_file import ConfigurationError
     from twisted_resp.tap import Options, make_service
+    from twisted_resp.transports import reentrant_reactor
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     status = run_tool(arguments)
@@ -67,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Names are looked up as Redis does it, and not in another thread: a process with threads can't fork.
     reactor.installResolver(BlockingResolver())
     service.in_slices = True
+    # A slow script in the append-only file lets others in too, before anybody has connected.
+    server.scripting.reactor = reentrant_reactor(reactor)
     service.on_ready = lambda: notify_supervisor(server, "STATUS=Ready to accept connections\nREADY=1\n")
     take_signals(server, reactor)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)

@@ -46,9 +46,8 @@ def tune(transport: Any, keep_alive: int) -> None:
         pass  # a test transport; or the peer has hung up already
 
 
-def reentrant_reactor(transport: Any) -> Any:
-    """The reactor, if it can look at its sockets while it serves one of them; None for others (asyncio's, say)."""
-    reactor = getattr(transport, "reactor", None)
+def reentrant_reactor(reactor: Any) -> Any:
+    """A reactor, if it can look at its sockets while it serves one of them; None for others (asyncio's, say)."""
     look = getattr(type(reactor), "doIteration", None)
     return None if look is None or look is ReactorBase.doIteration else reactor
 

@@ -129,3 +129,17 @@ def test_appendonly_is_turned_on_meanwhile(
     again.turn()
     assert again.call("DBSIZE") == KEYS + 1
     again.service.stopService()
+
+
+def test_no_command_of_an_append_only_file_runs_before_the_reactor(start: Callable[..., Starting]) -> None:
+    """It may be a script that takes its time, and let others in by the reactor."""
+    first = start(appendonly=True)
+    first.turn()
+    first.call("SET", "key", 1)
+    first.service.stopService()
+    again = start(appendonly=True)
+    databases = again.server.keyspace.databases
+    assert (again.server.loading.active, len(databases[0])) == (True, 0)
+    again.turn()
+    assert again.call("GET", "key") == b"1"
+    again.service.stopService()

@@ -31,7 +31,7 @@ __all__ = ["AppendOnlyError", "CutShortError", "FormatError", "commands_in", "lo
 _log = Logger()
 
 _SIGNATURE: Final = b"REDIS"
-# Others may be served after so many commands (a mask).
+# Others may be served before one of so many commands, the first among them (a mask).
 _STEP: Final = 0x3F
 # The longest line with a number in it that makes sense.
 _LONGEST_HEADER: Final = 32
@@ -182,7 +182,7 @@ class _Loader:
             for command, start, end in commands_in(data, good):
                 number += 1
                 delay = configuration[b"key-load-delay"]
-                if delay > 0 or not number & _STEP:
+                if delay > 0 or number & _STEP == 1:
                     if delay > 0:
                         time.sleep(delay / 1_000_000)
                     loading.done = self._before + start

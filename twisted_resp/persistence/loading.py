@@ -26,11 +26,11 @@ def load_now(steps: Steps) -> None:
 
 
 class LoadInSlices:
-    """Takes steps for a short time in every turn of the reactor, the first ones at once.
+    """Takes steps for a short time in every turn of the reactor, but the first one at once.
 
     :param steps: what to do.
     :param clock: an ``IReactorTime``.
-    :raises OSError, ValueError: the first steps fail.
+    :raises OSError, ValueError: the first step fails.
 
     :ivar finished: fires when all is done, or with what failed.
     """
@@ -40,7 +40,8 @@ class LoadInSlices:
         self._clock = clock
         self._call: Any = None
         self.finished: Deferred[None] = Deferred()
-        if self._take_steps():
+        # No more than that: the reactor may not run yet, and then a step that takes its time can't let it look around.
+        if self._take_steps(0.0):
             self.finished.callback(None)
         else:
             self._call = clock.callLater(0, self._go_on)
@@ -55,7 +56,7 @@ class LoadInSlices:
     def _go_on(self) -> None:
         self._call = None
         try:
-            done = self._take_steps()
+            done = self._take_steps(perf_counter() + _SLICE)
         except Exception:
             self.finished.errback(Failure())
             return
@@ -64,7 +65,6 @@ class LoadInSlices:
         else:
             self._call = self._clock.callLater(0, self._go_on)
 
-    def _take_steps(self) -> bool:
-        """Answers whether that was all."""
-        until = perf_counter() + _SLICE
+    def _take_steps(self, until: float) -> bool:
+        """Take one at least; answers whether that was all."""
         return all(perf_counter() < until for _ in self._steps)

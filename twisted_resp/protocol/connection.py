@@ -133,7 +133,7 @@ class RespProtocol(LineReceiver):
         client.close = self.close
         client.hold = self.hold
         if server.scripting.reactor is None:
-            server.scripting.reactor = reentrant_reactor(transport)
+            server.scripting.reactor = reentrant_reactor(getattr(transport, "reactor", None))
         client.query_size = self._query_size
         client.request_sizes = self._request_sizes
         client.output_size = self._output_size
