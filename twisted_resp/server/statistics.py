@@ -164,7 +164,6 @@ class Statistics:
         self.turn_time = Rate()
         self.connections_received = 0
         self.rejected_connections = 0
-        self.commands_processed = 0
         self.input_bytes = 0
         self.output_bytes = 0
         self.errors: Counter[bytes] = Counter()
