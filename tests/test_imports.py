@@ -33,7 +33,8 @@ ROWS = (
     ("seeds",),
     ("transports", "polling"),
     ("protocol",),
-    ("tls", "logs", "process"),  # TLS contexts; the log in Redis's format; daemons, signals
+    # TLS contexts; the log in Redis's format; daemons, pid files, signals; systemd, the process's title
+    ("tls", "logs", "process", "supervision"),
     ("listening",),
     ("service", "tap", "__main__"),
     ("__init__",),  # the front door: what `from twisted_resp import ...` offers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.base import BlockingResolver
@@ -26,14 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     from twisted_resp.logs import LogFile
     from twisted_resp.persistence.tools import run_tool
-    from twisted_resp.process import (
-        daemonize,
-        notify_supervisor,
-        remove_pid_file,
-        take_signals,
-        write_pid_file,
-    )
+    from twisted_resp.process import daemonize, remove_pid_file, take_signals, write_pid_file
     from twisted_resp.server.configuration_file import ConfigurationError
+    from twisted_resp.supervision import accept_supervision, announce, show_title
     from twisted_resp.tap import Options, make_service
     from twisted_resp.transports import reentrant_reactor
 
@@ -52,16 +48,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
     server = service.factory.server
-    if server.configuration[b"daemonize"]:
-        daemonize(server)
     try:
         log = LogFile(server)
     except OSError as error:
         sys.stderr.write(f"\n*** FATAL CONFIG FILE ERROR ***\nCan't open the log file: {error.strerror}\n")
         sys.exit(1)
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
+    accept_supervision(server)
+    # Whoever supervises a process wants to see it, not its child.
+    if server.configuration[b"daemonize"] and not server.supervisor:
+        daemonize(server)
     _tell_of_the_start(server.flavour, bool(options["config"]))
-    write_pid_file(server)
     reactor: Any
     from twisted.internet import reactor
 
@@ -70,9 +67,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     service.in_slices = True
     # A slow script in the append-only file lets others in too, before anybody has connected.
     server.scripting.reactor = reentrant_reactor(reactor)
-    service.on_ready = lambda: notify_supervisor(server, "STATUS=Ready to accept connections\nREADY=1\n")
+    service.on_ready = partial(announce, server)
     take_signals(server, reactor)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+
+    def listening() -> None:
+        # Not before it listens: the file of a server that runs on the same port is its own.
+        write_pid_file(server)
+        show_title(server)
+
+    service.on_listening = listening
     service.startService()
     reactor.run()
     remove_pid_file(server)

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from twisted_resp.server.server import Server
 
-__all__ = ["daemonize", "notify_supervisor", "remove_pid_file", "take_signals", "write_pid_file"]
+__all__ = ["daemonize", "remove_pid_file", "take_signals", "write_pid_file"]
 
 _log = Logger()
 
@@ -42,7 +42,7 @@ def write_pid_file(server: Server) -> None:
     """Write ``pidfile``; by default there is one only where the process is a daemon."""
     configuration = server.configuration
     path = configuration[b"pidfile"]
-    if not path and configuration[b"daemonize"]:
+    if not path and configuration[b"daemonize"] and not server.supervisor:
         path = configuration[b"pidfile"] = _DEFAULT_PID_FILE
     if not path:
         return
@@ -64,23 +64,6 @@ def remove_pid_file(server: Server) -> None:
         if ours:
             _log.info("Removing the pid file.")
             os.unlink(path)
-
-
-def notify_supervisor(server: Server, message: str) -> None:
-    """Tell systemd how we are, if it is systemd that looks after us (``supervised``): ``READY=1``."""
-    mode = server.configuration[b"supervised"]
-    address = os.environ.get("NOTIFY_SOCKET")
-    if mode not in (b"systemd", b"auto") or not address:
-        return
-    import socket
-
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.sendto(message.encode(), address)
-    except OSError as error:
-        _log.warn("Can't notify systemd: {error}", error=error)
 
 
 def take_signals(server: Server, reactor: Any) -> None:

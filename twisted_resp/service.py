@@ -65,7 +65,8 @@ class RespService(Service):
         self._loading: LoadInSlices | None = None
         #: Whether others are served while it loads; :meth:`startService` is over before the data are there then.
         self.in_slices = False
-        #: Called when all is there.
+        #: Called when it listens, before the data are loaded; and when all is there.
+        self.on_listening: Callable[[], None] = lambda: None
         self.on_ready: Callable[[], None] = lambda: None
         #: Why it stopped of its own accord.
         self.failure: BaseException | None = None
@@ -96,6 +97,7 @@ class RespService(Service):
         """
         Service.startService(self)
         self._listen()
+        self.on_listening()
         self.log.info("Server initialized")
         self._make_users()
         steps = self._data_steps()
@@ -185,8 +187,9 @@ class RespService(Service):
             server.append_only.enable()  # it was turned on meanwhile
         self._load_seeds()
         self._follow_master()
-        for port in self.ports:
-            kind = "unix" if isinstance(port.getHost(), UNIXAddress) else "tcp"
+        for kind in dict.fromkeys(
+            "unix" if isinstance(port.getHost(), UNIXAddress) else "tcp" for port in self.ports
+        ):
             self.log.info("Ready to accept connections {kind}", kind=kind)
         self.on_ready()
 

@@ -8,8 +8,10 @@ own, and some of Redis's for the sake of ``--help``.
 from __future__ import annotations
 
 import gc
+import os
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from twisted.application.service import IService
@@ -20,6 +22,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from twisted_resp.listening import Listeners
+from twisted_resp.process import take_signals
 from twisted_resp.protocol import RespFactory
 from twisted_resp.server.configuration import fit_open_files
 from twisted_resp.server.configuration_file import (
@@ -29,6 +32,7 @@ from twisted_resp.server.configuration_file import (
 )
 from twisted_resp.server.flavour import FLAVOURS, flavour_named
 from twisted_resp.service import RespService
+from twisted_resp.supervision import accept_supervision, announce, show_title
 from twisted_resp.text.command_line import quote
 
 __all__ = ["Options", "makeService", "make_service"]
@@ -321,6 +325,20 @@ def makeService(options: Options) -> IService:
     # A daemon's parent learns from an exception why its child could not start; in the foreground we say it ourselves.
     twistd: Any = options.parent
     try:
-        return make_service(options, exit_on_error=twistd is None or bool(twistd.get("nodaemon")))
+        service = make_service(options, exit_on_error=twistd is None or bool(twistd.get("nodaemon")))
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
+    from twisted.internet import reactor
+
+    server = service.factory.server
+
+    def listening() -> None:
+        server.pid = os.getpid()  # twistd may have gone into the background since
+        accept_supervision(server)
+        if twistd is not None:  # else the process is that of an application, of which this is a part
+            show_title(server)
+            take_signals(server, reactor)
+
+    service.on_listening = listening
+    service.on_ready = partial(announce, server)
+    return service

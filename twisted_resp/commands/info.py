@@ -99,7 +99,7 @@ def _server(server: Server) -> Iterable[Field]:
     reactor = getattr(server.clock, "reactor", server.clock)  # a clock that tests turn has it within
     yield "multiplexing_api", type(reactor).__name__.lower().replace("reactor", "") or "reactor"
     yield "process_id", server.pid
-    yield "process_supervised", "no"
+    yield "process_supervised", server.supervisor.decode() or "no"
     yield "run_id", server.run_id
     yield "tcp_port", server.port
     yield "server_time_usec", int(server.clock.seconds() * 1_000_000)

@@ -435,7 +435,7 @@ class AppendOnlyFile(AppendOnly):
             self.rewrite_started = int(server.clock.seconds())
             self.progress.begin(sum(map(len, server.keyspace.databases)))
             if can_fork(server):
-                self._child = Child(self, server)
+                self._child = Child(self, server, "redis-aof-rewrite")
                 _log.info("Background append only file rewriting started by pid {pid}", pid=self._child.pid)
                 return
             if can_copy(server):

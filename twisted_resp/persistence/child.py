@@ -96,10 +96,11 @@ class Child:
 
     :param work: what it is to do.
     :param server: whose clock is the reactor.
+    :param title: what it is called in lists of processes.
     :raises OSError: there can't be one.
     """
 
-    def __init__(self, work: Work, server: Server) -> None:
+    def __init__(self, work: Work, server: Server, title: str) -> None:
         self._work = work
         reactor: Any = server.clock
         self._reactor = reactor
@@ -115,12 +116,12 @@ class Child:
             os.close(writing)
             raise
         if not self.pid:
-            self._run(writing, server)
+            self._run(writing, server, title)
         server.note_fork(perf_counter() - start)
         os.close(writing)
         self._reactor.addReader(self)
 
-    def _run(self, writing: int, server: Server) -> None:
+    def _run(self, writing: int, server: Server, title: str) -> None:
         """Be the child. Nothing of the reactor may happen here; it never returns."""
         status = 1
         try:
@@ -129,6 +130,7 @@ class Child:
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
             _close_all_but(writing)
+            server.show_title(title)
             with suppress(ValueError):  # it was logged
                 server.oom_score.adjust(child=True)
             os.set_blocking(writing, False)

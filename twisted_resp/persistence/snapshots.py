@@ -139,7 +139,9 @@ class Snapshots(Saving):
         self._dirty_at_start = keyspace.dirty
         self.progress.begin(sum(map(len, keyspace.databases)))
         try:
-            self._child = Child(self, self._server) if forks else self._copy_in_background()
+            self._child = (
+                Child(self, self._server, "redis-rdb-bgsave") if forks else self._copy_in_background()
+            )
         except OSError as error:
             _log.warn("Can't save in background: fork: {error}", error=error)
             self._note(False)

@@ -36,6 +36,10 @@ __all__ = ["Link", "follow", "stop_following"]
 
 _log = Logger()
 
+# What systemd shows of it.
+_SYNC: Final = "STATUS=MASTER <-> REPLICA sync"
+_READY: Final = "Ready to accept connections in read-write mode.\n"
+
 #: Seconds between attempts, and between acknowledgements.
 _PAUSE: Final = 1
 # What a master may answer to PING before we have logged in.
@@ -295,6 +299,7 @@ class MasterProtocol(Protocol):
             feed.failover.done()
         if words[0] == b"+CONTINUE":
             _log.info("Successful partial resynchronization with master.")
+            self._server.tell_supervisor(f"{_SYNC}: Partial Resynchronization accepted. {_READY}")
             self._go_on(words[1] if len(words) > 1 else feed.id)
             return
         if words[0] == b"+FULLRESYNC" and len(words) == 3:
@@ -357,6 +362,7 @@ class MasterProtocol(Protocol):
             self._link.drop()
             return
         _log.info("MASTER <-> REPLICA sync: Finished with success")
+        self._server.tell_supervisor(f"{_SYNC}: Finished with success. {_READY}")
         # The stream of a replica begins within that of its master.
         selected = parse_integer(self._server.saving.facts.get(b"repl-stream-db", b"0")) or 0
         self._start_stream(selected if 0 <= selected < len(self._server.keyspace.databases) else 0)

@@ -22,6 +22,7 @@ from twisted_resp.keyspace.keyspace import TOUCH_LFU, TOUCH_LRU
 from twisted_resp.server.flavour import later_parameters
 from twisted_resp.server.parameters import HIDDEN, IMMUTABLE, INERT, PARAMETERS, PROTECTED, Parameter
 from twisted_resp.text.glob import compile_glob
+from twisted_resp.text.template import expand
 
 if TYPE_CHECKING:
     from twisted_resp.server.client import Client
@@ -202,6 +203,22 @@ class Configuration:
             return address.endswith(b":0") or address.startswith((b"127.", b"[::1]:", b"::1:"))
         return bool(allowed == b"yes")
 
+    def title_values(self, program: bytes) -> dict[bytes, bytes]:
+        """What a template of the process's title (``proc-title-template``) may name."""
+        port, tls_port, path = self[b"port"], self[b"tls-port"], self[b"unixsocket"]
+        address = b"unixsocket:" + path
+        if port or tls_port:
+            address = b"%b:%d" % ((self[b"bind"] or (b"*",))[0], port or tls_port)
+        return {
+            b"title": program,
+            b"listen-addr": address,
+            b"server-mode": b"",  # what a cluster or a sentinel shows
+            b"config-file": self.path or b"-",
+            b"port": b"%d" % port,
+            b"tls-port": b"%d" % tls_port,
+            b"unixsocket": path,
+        }
+
     # -- within
 
     def _value(self, parameter: Parameter) -> Any:
@@ -296,11 +313,21 @@ def _backlog_size(server: Server, value: int) -> int:
     return max(value, _LEAST_BACKLOG)
 
 
+def _title_template(server: Server, value: bytes) -> bytes:
+    try:
+        if expand(value, server.configuration.title_values(b"")):
+            return value
+    except ValueError:
+        pass
+    raise ValueError("template format is invalid or contains unknown variables")
+
+
 _ADJUSTMENTS: Final[Mapping[bytes, Callable[[Server, Any], Any]]] = {
     b"databases": _databases,
     b"dir": _directory,
     b"client-output-buffer-limit": _output_limits,
     b"hz": _hz,
+    b"proc-title-template": _title_template,
     b"repl-backlog-size": _backlog_size,
 }
 
@@ -317,6 +344,7 @@ def _listen_on(parameter: bytes, error: str) -> Callable[[Server, object], None]
             relisten(parameter)
         except OSError:
             raise ValueError(error) from None
+        server.show_title("")
 
     return listen
 
@@ -455,6 +483,10 @@ def _oom_score(server: Server, value: object) -> None:
     server.oom_score.adjust()
 
 
+def _title(server: Server, value: bytes) -> None:
+    server.show_title("")
+
+
 def _replicas(server: Server, value: int) -> None:
     configuration = server.configuration
     needed = configuration[b"min-replicas-to-write"] if configuration[b"min-replicas-max-lag"] else 0
@@ -485,6 +517,7 @@ _CONSEQUENCES: Final[dict[bytes, Callable[[Server, Any], None]]] = {
     b"maxclients": _max_clients,
     b"maxmemory": _memory_limit,
     b"maxmemory-policy": _policy,
+    b"proc-title-template": _title,
     b"save": _save_points,
     b"stop-writes-on-bgsave-error": _stop_writes,
     b"min-replicas-max-lag": _replicas,

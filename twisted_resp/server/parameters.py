@@ -193,7 +193,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     _choice("supervised", b"no", (b"upstart", b"systemd", b"auto", b"no"), IMMUTABLE),
     _flag("always-show-logo", False, IMMUTABLE),
     _flag("set-proc-title", True, IMMUTABLE),
-    _text("proc-title-template", b"{title} {listen-addr} {server-mode}"),
+    Parameter("proc-title-template", Text(), b"{title} {listen-addr} {server-mode}"),
     _text("locale-collate"),
     _text("ignore-warnings"),
     _flag("disable-thp", True, IMMUTABLE),

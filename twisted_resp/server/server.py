@@ -185,6 +185,11 @@ class Server:
         #: What SHUTDOWN does in the end; whoever runs the server says. None: its clients can't stop it.
         self.on_shutdown: Callable[[], None] | None = None
         self.shutdown = Shutdown(self)
+        #: Tell whoever looks after this process how it is; and who that is (``systemd``), empty for nobody.
+        self.tell_supervisor: Callable[[str], object] = lambda message: None
+        self.supervisor = b""
+        #: Show what the process is in lists of processes; an empty string is the program's name.
+        self.show_title: Callable[[str], None] = lambda title: None
         #: Clients that say nothing; and how the kernel sees this process.
         self.idle_clients = IdleClients(self)
         self.oom_score = OomScore(self)

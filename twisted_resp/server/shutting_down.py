@@ -59,6 +59,7 @@ class Shutdown:
         if self.until is not None:
             return False
         _log.info("User requested shutdown...")
+        server.tell_supervisor("STOPPING=1\n")
         # What is there so far is not to replace what is being loaded.
         self._words = frozenset(words) if not server.loading.active else frozenset((b"nosave", b"now"))
         words = self._words
@@ -164,6 +165,7 @@ class Shutdown:
         if append_only.enabled and append_only.incomplete:
             if b"force" not in self._words:
                 _log.warn("Writing initial AOF, can't exit.")
+                self._server.tell_supervisor("STATUS=Writing initial AOF, can't exit.\n")
                 return False
             _log.warn("Writing initial AOF. Exit anyway.")
         if append_only.rewrite_started is not None:
@@ -179,11 +181,13 @@ class Shutdown:
         if b"nosave" not in self._words and (b"save" in self._words or saving.points):
             saving.stop_child()
             _log.info("Saving the final RDB snapshot before exiting.")
+            self._server.tell_supervisor("STATUS=Saving the final RDB snapshot\n")
             try:
                 saving.save()
             except OSError:
                 if b"force" not in self._words:
                     _log.warn("Error trying to save the DB, can't exit.")
+                    self._server.tell_supervisor("STATUS=Error trying to save the DB, can't exit.\n")
                     return False
                 _log.warn("Error trying to save the DB. Exit anyway.")
         # Nor when the process ends in consequence.
