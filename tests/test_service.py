@@ -101,6 +101,7 @@ class TestOptions:
             (["--tls-port=0"], {b"tls-port"}),
             (["--no-tcp", "--unix", "u"], set()),
             (["/x.conf", "--port", "0"], set()),
+            (["--port", "0", "--unixsocket", "u"], set()),
         ],
     )
     def test_port_0_is_any_port_unless_there_is_a_file(self, argv: list[str], any_port: set[bytes]) -> None:
@@ -137,6 +138,11 @@ class TestOptions:
     def test_a_directive_that_will_not_do(self, argv: list[str], message: str) -> None:
         with pytest.raises(ConfigurationError, match=re.escape(message)):
             make_service(options(*argv))
+
+    def test_nowhere_to_listen(self) -> None:
+        service = make_service(options("--bind", "-192.0.2.1", "--port", "6379"), exit_on_error=False)
+        with pytest.raises(ListenError, match=r"Configured to not listen anywhere, exiting\."):
+            service.startService()
 
     def test_emulate(self) -> None:
         assert make_service(options("--emulate", "valkey-8")).factory.server.flavour.name == "valkey-8"
@@ -294,6 +300,23 @@ class TestProcesses:
                 process.send_signal(number)
                 assert client.recv(100) == b""
             assert process.wait(10) in (0, -number, 128 + number)
+
+    def test_a_signal_under_twistd_saves_as_redis_does(self, tmp_path: Path) -> None:
+        twistd = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+        options = ("--port", "0", "--dir", str(tmp_path), "--save", "3600 1")
+        with start("-c", twistd, "-n", "--pidfile=", "resp", *options) as process:
+            port = listening_on(read_until_ready(process))
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"SET a b\r\n")
+                assert client.recv(100) == b"+OK\r\n"
+                process.send_signal(signal.SIGTERM)
+                assert client.recv(100) == b""
+            assert process.stdout is not None
+            log = process.stdout.read()
+            assert process.wait(10) == 0
+        assert "Received SIGTERM scheduling shutdown..." in log
+        assert "Saving the final RDB snapshot before exiting." in log
+        assert (tmp_path / "dump.rdb").exists()
 
     @pytest.mark.parametrize(
         "command",

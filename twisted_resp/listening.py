@@ -152,8 +152,6 @@ class Listeners:
             self._ports[kind] = opened
             self._close(kind)
             raise
-        if configuration[b"bind"] and not opened:
-            raise ListenError(f"Failed listening on port {port} ({name}), aborting.")
         configuration[kind] = port
         yield from opened
 

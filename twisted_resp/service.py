@@ -231,6 +231,8 @@ class RespService(Service):
             outcome.addErrback(failure.append if at_once else partial(self._failed_later, name))
             if failure:
                 self._failed(name, failure[0])
+        if self._listeners is not None and not self._endpoints and not self.ports:
+            self._give_up(ListenError("Configured to not listen anywhere, exiting."))
         self.log.info("Listening on {addresses}", addresses=", ".join(self.addresses) or "nothing")
 
     def _stop_listening(self) -> list[Deferred[Any]]:

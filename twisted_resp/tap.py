@@ -208,10 +208,16 @@ class Options(usage.Options):
 
     @property
     def any_port(self) -> frozenset[bytes]:
-        """Which of ``port`` and ``tls-port`` take a free port where they are 0."""
+        """Which of ``port`` and ``tls-port`` take a free port where they are 0.
+
+        None with a configuration file, and with ``--unixsocket``: who asks in Redis's way for a socket and port 0
+        wants no TCP, as there.
+        """
         if self["config"] is not None:
             return frozenset()
         given = {word.partition("=")[0].split()[0] for word in self.directives if word.startswith("--")}
+        if "--unixsocket" in given:
+            return frozenset()
         return frozenset(name.encode() for name in ("port", "tls-port") if f"--{name}" in given)
 
     def lines(self) -> bytes:

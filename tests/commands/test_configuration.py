@@ -48,3 +48,17 @@ def test_resetstat_forgets_every_count(engine: Engine) -> None:
     assert commands[b"config"].subcommands is not None
     assert commands[b"config"].subcommands[b"get"].calls == 0
     assert b"cmdstat_config|resetstat:calls=1," in engine.call("INFO", "commandstats")
+
+
+def test_the_title_changes_with_its_template_and_not_with_a_bad_one(engine: Engine) -> None:
+    shown: list[str] = []
+    engine.server.show_title = shown.append
+    template = "X {title} {port} {config-file}"
+    assert engine.call("CONFIG", "SET", "proc-title-template", template) == b"OK"
+    assert shown == [""]
+    for bad in ("{nothing}", "{port", ""):
+        assert engine.error("CONFIG", "SET", "proc-title-template", bad) == (
+            b"ERR CONFIG SET failed (possibly related to argument 'proc-title-template') - template format is invalid "
+            b"or contains unknown variables"
+        )
+    assert engine.call("CONFIG", "GET", "proc-title-template") == {b"proc-title-template": template.encode()}

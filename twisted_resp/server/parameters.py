@@ -344,7 +344,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
 INERT: Final = frozenset(
     b"io-threads io-threads-do-reads server-cpulist bio-cpulist aof-rewrite-cpulist bgsave-cpulist disable-thp "
     b"jemalloc-bg-thread activedefrag activerehashing dynamic-hz active-expire-effort crash-log-enabled "
-    b"crash-memcheck-enabled watchdog-period use-exit-on-panic set-proc-title proc-title-template locale-collate "
+    b"crash-memcheck-enabled watchdog-period use-exit-on-panic locale-collate "
     b"max-new-connections-per-cycle max-new-tls-connections-per-cycle tls-cluster tls-replication "
     b"tls-session-cache-size cluster-enabled maxmemory-eviction-tenacity repl-disable-tcp-nodelay".split()
 )
