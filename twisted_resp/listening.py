@@ -21,7 +21,7 @@ from twisted.logger import Logger
 
 from twisted_resp.protocol import RespFactory
 from twisted_resp.server.server import Server
-from twisted_resp.tls import ServerContext, TlsError
+from twisted_resp.tls import ServerContext, TlsError, encrypted
 
 __all__ = ["ListenError", "Listeners"]
 
@@ -210,14 +210,10 @@ class Listeners:
         try:
             if self._context is None:
                 self._context = ServerContext(self._server.configuration)
-            from twisted.protocols.tls import TLSMemoryBIOFactory
-        except (TlsError, ImportError) as error:
+            return encrypted(factory, self._context, self._reactor)
+        except TlsError as error:
             _log.warn("{error}", error=error)
             raise ListenError(f"Failed to configure TLS: {error}") from None
-        context: Any = self._context
-        wrapped: Any = TLSMemoryBIOFactory(context, False, factory)
-        wrapped.noisy = False
-        return wrapped
 
     def _reload_certificates(self) -> None:
         if self._context is not None:

@@ -7,15 +7,17 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/security/encryptio
 from __future__ import annotations
 
 import os
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 if TYPE_CHECKING:
     from twisted_resp.server.configuration import Configuration
 
-__all__ = ["TLS_PARAMETERS", "ServerContext", "TlsError"]
+__all__ = ["TLS_PARAMETERS", "ServerContext", "TlsError", "encrypted"]
 
 #: The parameters that a context is made of.
 TLS_PARAMETERS: Final = (
@@ -40,6 +42,9 @@ _PROTOCOLS: Final = {
     b"tlsv1.2": "OP_NO_TLSv1_2",
     b"tlsv1.3": "OP_NO_TLSv1_3",
 }
+
+
+_MISSING: Final = "TLS needs pyOpenSSL: pip install 'twisted-resp[tls]'"
 
 
 class TlsError(Exception):
@@ -76,7 +81,7 @@ class ServerContext:
         try:
             from OpenSSL import SSL
         except ImportError:
-            raise TlsError("TLS needs pyOpenSSL: pip install 'twisted-resp[tls]'") from None
+            raise TlsError(_MISSING) from None
         configuration = self._configuration
         for needed in (b"tls-cert-file", b"tls-key-file"):
             if not configuration[needed]:
@@ -91,10 +96,9 @@ class ServerContext:
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_options(self._options(SSL))
         password: bytes = configuration[b"tls-key-file-pass"]
-        context.set_passwd_cb(lambda *_: password)
         certificate, key = configuration[b"tls-cert-file"], configuration[b"tls-key-file"]
         self._try("load certificate", certificate, lambda: context.use_certificate_chain_file(certificate))
-        self._try("load private key", key, lambda: context.use_privatekey_file(key))
+        self._try("load private key", key, lambda: _use_key(context, key, password))
         self._try("match certificate and private key", key, context.check_privatekey)
         if authorities or directory:
             self._try(
@@ -155,6 +159,44 @@ class ServerContext:
             action()
         except (SSL.Error, OSError, ValueError) as error:
             raise TlsError(f"Failed to {what}: {os.fsdecode(subject)}: {_reason(error)}") from None
+
+
+def encrypted(factory: Factory, context: ServerContext, reactor: Any) -> Any:
+    """A factory that serves the clients of another one over TLS.
+
+    :param reactor: the one that it is to listen with.
+    :raises TlsError: pyOpenSSL is not installed.
+    """
+    try:
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+    except ImportError:
+        raise TlsError(_MISSING) from None
+    # Small writes are put together in the next turn of a reactor: without a word of the process's own, which it would
+    # install, and which need not run.
+    options = {"clock": reactor} if "clock" in signature(TLSMemoryBIOFactory).parameters else {}
+    creator: Any = context
+    wrapped: Any = TLSMemoryBIOFactory(creator, False, factory, **options)
+    wrapped.noisy = False
+    return wrapped
+
+
+def _use_key(context: Any, path: bytes, password: bytes) -> None:
+    """Have a context use the key in a file. OpenSSL itself would ask the terminal for a password."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from OpenSSL.crypto import PKey
+
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        key = load_pem_private_key(data, password or None)
+    except TypeError as error:
+        if not password:
+            raise ValueError(str(error)) from None
+        key = load_pem_private_key(data, None)  # it needs none
+    try:
+        context.use_privatekey(key)
+    except TypeError:  # pyOpenSSL before 24.3
+        context.use_privatekey(PKey.from_cryptography_key(key))  # type: ignore[arg-type]
 
 
 def _reason(error: Exception) -> str:
