@@ -40,8 +40,13 @@ def server() -> Iterator[ServerThread]:
 def test_example(
     page: Path, source: str, server: ServerThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if "tls=True" in source:
+        pytest.importorskip("OpenSSL", reason="TLS in Twisted needs pyOpenSSL")
     monkeypatch.chdir(tmp_path)
-    names = {"ANY": ANY, "pytest": pytest, "re": re, "redis": redis, "server": server, "threading": threading}
+    names = {
+        "ANY": ANY, "ServerThread": ServerThread, "pytest": pytest, "re": re, "redis": redis, "server": server,
+        "threading": threading,
+    }  # fmt: skip
     with server.snapshot() as start, server.redis_client(retry=Retry(NoBackoff(), 0)) as client:
         exec(compile(source, page, "exec"), {**names, "client": client})
         assert len(server.faults) == 0

@@ -16,12 +16,14 @@ from twisted.internet.task import deferLater
 from twisted_resp.protocol import RespFactory
 from twisted_resp.seeds import export, plain_data, seed
 from twisted_resp.seeds.files import Seed, as_text
+from twisted_resp.testing.certificates import Certificates, certificates
 from twisted_resp.testing.clock import ControlledClock
 from twisted_resp.testing.faults import Faults
 from twisted_resp.testing.journal import Journal
 from twisted_resp.testing.keys import Keys
 from twisted_resp.testing.states import State, Usage, tidy
 from twisted_resp.testing.undo import Layer, UndoLog
+from twisted_resp.tls import ServerContext, encrypted
 
 __all__ = ["ControlledFactory", "Mark"]
 
@@ -41,10 +43,21 @@ class ControlledFactory(RespFactory):
 
     :param reactor: what serves the connections; by default the process's own.
     :param journal: whether to take down what connections ask and are answered, in :attr:`journal`.
+    :param tls: whether :meth:`listen` listens for TLS: True for :attr:`certificates` that are made on the spot, or
+        those that it is to have.
+    :param tls_auth_clients: whether TLS clients show a certificate: ``no``, ``optional`` or ``yes``.
     :param settings: what :class:`~twisted_resp.RespFactory` takes, but for the clock.
+    :raises RuntimeError: it is to speak TLS, and what that needs is not installed.
     """
 
-    def __init__(self, reactor: Any = None, journal: bool = True, **settings: Any) -> None:
+    def __init__(
+        self,
+        reactor: Any = None,
+        journal: bool = True,
+        tls: bool | Certificates = False,
+        tls_auth_clients: str = "no",
+        **settings: Any,
+    ) -> None:
         if reactor is None:
             from twisted.internet import reactor  # not at import: that would install it
         self.clock = ControlledClock(reactor)
@@ -62,6 +75,11 @@ class ControlledFactory(RespFactory):
         self.journal = Journal(self.server)
         if journal:
             self.journal.start()
+        #: Those of TLS; None without it.
+        self.certificates: Certificates | None = None
+        if tls:
+            self.certificates = certificates() if tls is True else tls
+            self._set_up_tls(self.certificates, tls_auth_clients)
 
     # -- the way back
 
@@ -118,6 +136,11 @@ class ControlledFactory(RespFactory):
     # -- contents
 
     @property
+    def listening(self) -> IListeningPort | None:
+        """The open port of :meth:`listen`."""
+        return self._listening
+
+    @property
     def keys(self) -> Keys:
         """The keys of database 0 as a mapping: see :mod:`twisted_resp.testing.keys`."""
         return self.database(0)
@@ -156,7 +179,12 @@ class ControlledFactory(RespFactory):
 
         :param port: 0 for any free one.
         """
-        listening: Any = self.clock.reactor.listenTCP(port, self, backlog=511, interface=host)
+        reactor = self.clock.reactor
+        served: Any = self
+        if self.certificates is not None:
+            served = encrypted(self, ServerContext(self.server.configuration), reactor)
+        # The backlog is Redis' own: a test may open many connections at once.
+        listening: Any = reactor.listenTCP(port, served, backlog=511, interface=host)
         self._listening = listening
         self.faults.ports = lambda: [listening]
         self.port = int(listening.getHost().port)
@@ -198,6 +226,15 @@ class ControlledFactory(RespFactory):
 
         look()
         return arrived
+
+    def _set_up_tls(self, files: Certificates, clients: str) -> None:
+        for name, value in (
+            ("tls-cert-file", files.server_cert),
+            ("tls-key-file", files.server_key),
+            ("tls-ca-cert-file", files.ca_file),
+            ("tls-auth-clients", clients),
+        ):
+            self.server.configuration.read(name.encode(), [value.encode()])
 
     def _check(self, mark: Mark) -> None:
         if not self._undo_log.holds(mark.layer):

@@ -41,7 +41,11 @@ _OPTIONS = (
     ("databases", "how many databases it has", "16"),
     ("password", "what clients must AUTH with", ""),
     ("emulate", "the server that servers pass for, such as redis-7.0: what that one lacks is refused", ""),
+    ("tls", "yes for TLS with certificates made on the spot", "no"),
+    ("tls_auth_clients", "whether TLS clients must show a certificate: no, optional or yes", "no"),
 )
+_YES = ("1", "on", "true", "yes")
+_NO = ("", "0", "off", "false", "no")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,7 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("resp", "servers of twisted-resp")
     for name, meaning, default in _OPTIONS:
         group.addoption(
-            f"--resp-{name}", default=None, help=f"{meaning} (default: resp_{name} or {default!r})"
+            f"--resp-{name.replace('_', '-')}",
+            default=None,
+            help=f"{meaning} (default: resp_{name} or {default!r})",
         )
         parser.addini(f"resp_{name}", meaning, default=default)
     group.addoption(
@@ -79,8 +85,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and the asyncio client for the plugin that runs asyncio tests here."""
     config.addinivalue_line(
         "markers",
-        "resp(seed=..., config=..., freeze=..., strict=..., **client): before the test put data into resp_server, set "
-        "its configuration, stop its clock; check it by strict mode; the rest are options of the client fixtures.",
+        "resp(seed=..., config=..., freeze=..., strict=..., server=..., **client): before the test put data into "
+        "resp_server, set its configuration, stop its clock; check it by strict mode; server= is what "
+        "resp_fresh_server and resp_process are made with; the rest are options of the client fixtures.",
     )
     config.pluginmanager.register(_async_fixtures(config), "twisted-resp-asyncio")
 
@@ -127,7 +134,33 @@ def _settings(config: pytest.Config) -> dict[str, Any]:
     random_seed = config.getini("resp_random_seed")
     if random_seed:
         settings["random_seed"] = int(random_seed)
+    if _is_on(config, "tls"):
+        settings.update(tls=True, tls_auth_clients=_option(config, "tls_auth_clients"))
     return settings
+
+
+def _is_on(config: pytest.Config, name: str) -> bool:
+    text = _option(config, name).lower()
+    if text not in _YES + _NO:
+        raise pytest.UsageError(f"resp_{name} is yes or no, not {text!r}")
+    return text in _YES
+
+
+def _asked_of(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What the marker says of servers that are made for one test."""
+    settings: dict[str, Any] = {}
+    for mark in reversed(list(request.node.iter_markers("resp"))):
+        settings.update(mark.kwargs.get("server", {}))
+    return settings
+
+
+def _started(server: ServerThread) -> ServerThread:
+    """A server that runs; where something is not installed that is all that the test is told."""
+    try:
+        server.start()
+    except RuntimeError as error:
+        pytest.fail(str(error), pytrace=False)
+    return server
 
 
 def _configure(call: Callable[..., Any], config: pytest.Config) -> None:
@@ -152,7 +185,7 @@ def _client_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     options = {"decode_responses": request.config.getini("resp_decode_responses")}
     for mark in reversed(list(request.node.iter_markers("resp"))):
         options.update(mark.kwargs)
-    for name in ("seed", "config", "freeze", "strict"):
+    for name in ("seed", "config", "freeze", "strict", "server"):
         options.pop(name, None)
     return options
 
@@ -161,8 +194,12 @@ def _client_options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def resp_server(pytestconfig: pytest.Config) -> Iterator[ServerThread]:
-    """A real server in a thread, on a free port. Each test finds it as it was at the start of the session."""
+def resp_server(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[ServerThread]:
+    """A real server in a thread, on a free port. Each test finds it as it was at the start of the session.
+
+    A test may have it in several kinds, ``@pytest.mark.parametrize("resp_server", ["redis-6.2", {"tls": True}],
+    indirect=True)``: the name of a server to emulate, or what ``ServerThread`` takes.
+    """
     from twisted_resp.testing.isolation import Isolation
     from twisted_resp.testing.thread import ServerThread
 
@@ -170,8 +207,10 @@ def resp_server(pytestconfig: pytest.Config) -> Iterator[ServerThread]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if port and worker:
         port += int(worker.lstrip("gw") or 0)
-    server = ServerThread(port, _option(pytestconfig, "host"), **_settings(pytestconfig))
-    with server:
+    asked = getattr(request, "param", {})
+    asked = {"emulate": asked} if isinstance(asked, str) else asked
+    settings = {"port": port, "host": _option(pytestconfig, "host"), **_settings(pytestconfig), **asked}
+    with _started(ServerThread(**settings)) as server:
         _configure(server.call, pytestconfig)
         plugin = Isolation(server, _rules(pytestconfig))
         pytestconfig.pluginmanager.register(plugin)
@@ -201,8 +240,7 @@ def resp_make_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., Serv
     made: list[ServerThread] = []
 
     def make(**settings: Any) -> ServerThread:
-        server = ServerThread(**{**_settings(pytestconfig), **settings})
-        server.start()
+        server = _started(ServerThread(**{**_settings(pytestconfig), **settings}))
         made.append(server)
         _configure(server.call, pytestconfig)
         return server
@@ -213,19 +251,31 @@ def resp_make_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., Serv
 
 
 @pytest.fixture
-def resp_fresh_server(resp_make_server: Callable[..., ServerThread]) -> ServerThread:
-    """A server in a thread for this test alone: it may be stopped, or made a replica."""
-    return resp_make_server()
+def resp_fresh_server(
+    resp_make_server: Callable[..., ServerThread], request: pytest.FixtureRequest
+) -> ServerThread:
+    """A server in a thread for this test alone: it may be stopped, or made a replica.
+
+    ``@pytest.mark.resp(server={"password": "secret"})`` says what ``ServerThread`` is to take.
+    """
+    return resp_make_server(**_asked_of(request))
 
 
 @pytest.fixture
-def resp_process(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server in a process of its own, for a test that kills it or starts it again. It has a new directory."""
+def resp_process(
+    tmp_path: Path, pytestconfig: pytest.Config, request: pytest.FixtureRequest
+) -> Iterator[ServerProcess]:
+    """A server in a process of its own, for a test that kills it or starts it again. It has a new directory.
+
+    ``@pytest.mark.resp(server={"appendonly": "yes"})`` says what options ``resp-server`` is to have.
+    """
     from twisted_resp.testing.process import ServerProcess
 
     directory = tmp_path / "resp-server"
     directory.mkdir()
-    with ServerProcess(directory) as server:
+    options = {name: _option(pytestconfig, name) for name in ("databases", "password", "emulate")}
+    given = {name: value for name, value in options.items() if value}
+    with ServerProcess(directory, **{**given, **_asked_of(request)}) as server:
         yield server
 
 

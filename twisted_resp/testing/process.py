@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 __all__ = ["ServerProcess"]
 
@@ -63,8 +64,9 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        """``redis://host:port``."""
-        return f"redis://{self.host}:{self.port}"
+        """``redis://host:port``, with the password if there is one."""
+        password = self._options.get("password") or self._options.get("requirepass")
+        return f"redis://{f':{quote(str(password))}@' if password else ''}{self.host}:{self.port}"
 
     @property
     def log(self) -> str:

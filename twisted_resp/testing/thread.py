@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from concurrent.futures import Future
-from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from twisted_resp.in_process import as_argument
+from twisted_resp.testing.certificates import Certificates, certificates
 from twisted_resp.testing.control import ClockControl
 from twisted_resp.testing.factory import ControlledFactory, Mark
 from twisted_resp.testing.faults import Faults
@@ -53,7 +53,8 @@ class ServerThread:
     :param port: 0 for any free one; :attr:`port` then tells which.
     :param host: the address to listen on.
     :param replica_of: a server that this one is a replica of, read only, from the start.
-    :param settings: what :class:`RespFactory` takes: ``databases``, ``password``, ``random_seed``, ...
+    :param settings: what :class:`ControlledFactory` and :class:`RespFactory` take: ``databases``, ``password``,
+        ``tls``, ``random_seed``, ...
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class ServerThread:
     ) -> None:
         self.host = host
         self._primary = replica_of
+        if replica_of is not None and replica_of.certificates is not None:
+            raise ValueError("a replica can't follow a server that speaks TLS only")
         self._asked_port = port
         self._settings = settings
         self._lock = threading.RLock()  # one start or stop at a time
@@ -105,9 +108,28 @@ class ServerThread:
 
     @property
     def url(self) -> str:
-        """``redis://host:port``, with the password if there is one. Add ``/1`` for another database."""
+        """``redis://host:port``, with the password if there is one. Add ``/1`` for another database.
+
+        With TLS ``rediss://``: clients need to be told of the authority too, see :attr:`connection_options`.
+        """
         password = f":{quote(self._password)}@" if self._password else ""
-        return f"redis://{password}{self.host}:{self.port}"
+        return f"redis{'s' if self.certificates else ''}://{password}{self.host}:{self.port}"
+
+    @property
+    def certificates(self) -> Certificates | None:
+        """The files of TLS, and what clients make of them; None without TLS."""
+        tls = self._settings.get("tls", False)
+        return certificates() if tls is True else tls or None
+
+    @property
+    def connection_options(self) -> dict[str, Any]:
+        """What ``redis.Redis``, ``redis.asyncio.Redis`` and their pools take to connect: host, port, password, TLS.
+
+        :raises RuntimeError: it is not running.
+        """
+        known: dict[str, Any] = {"host": self.host, "port": self.port, "password": self._password or None}
+        files = self.certificates
+        return {**known, **files.redis_options()} if files is not None else known
 
     @property
     def _password(self) -> str:
@@ -137,8 +159,7 @@ class ServerThread:
         return redis.asyncio.Redis(**self._connection(options))
 
     def _connection(self, options: dict[str, Any]) -> dict[str, Any]:
-        known: dict[str, Any] = {"host": self.host, "port": self.port, "password": self._password or None}
-        return {**known, **options}
+        return {**self.connection_options, **options}
 
     @property
     def factory(self) -> ControlledFactory:
@@ -350,13 +371,11 @@ class ServerThread:
         self._turns = take_turns(reactor)
         try:
             factory = ControlledFactory(reactor, **self._settings)
-            # The backlog is Redis' own: a test may open many connections at once.
-            self._listening = reactor.listenTCP(self._asked_port, factory, backlog=511, interface=self.host)
-            self._port = self._listening.getHost().port
+            self._port = factory.listen(self._asked_port, self.host)
+            self._listening = factory.listening
             factory.faults.run = factory.journal.run = self._run_anywhere(threading.current_thread())
             factory.journal.in_other_thread = True
             self._journal = factory.journal
-            factory.faults.ports = partial(list, [self._listening])
             self._factory = factory
         except BaseException as error:
             _close_reactor(reactor)
