@@ -10,6 +10,7 @@ from twisted.internet import task
 from twisted_resp.errors import CommandError
 from twisted_resp.protocol import RespFactory
 from twisted_resp.scripting.interpreter import available
+from twisted_resp.server.effects import APPEND_ONLY_FILE, REPLICAS
 
 pytestmark = pytest.mark.skipif(not available(), reason="there is no Lua here")
 
@@ -191,6 +192,24 @@ def test_effects_are_those_of_the_commands(engine: Engine) -> None:
     assert [[command[0].upper() for _, command in unit] for unit in units] == [
         [b"MULTI", b"SET", b"INCR", b"EXEC"]
     ]
+
+
+def test_effects_reach_those_that_the_script_has_chosen(engine: Engine) -> None:
+    file: list[Any] = []
+    replicas: list[Any] = []
+    engine.server.effects.add_listener(file.extend, APPEND_ONLY_FILE)
+    engine.server.effects.add_listener(replicas.extend, REPLICAS)
+    engine.eval(
+        "redis.call('incr', 'all') redis.set_repl(redis.REPL_AOF) redis.call('incr', 'file') "
+        "redis.set_repl(redis.REPL_REPLICA) redis.call('incr', 'replicas') redis.call('spop', 'none') "
+        "redis.set_repl(redis.REPL_NONE) redis.call('incr', 'none') "
+        "redis.set_repl(redis.REPL_SLAVE) redis.call('incr', 'replicas') "
+    )
+    engine.eval("redis.call('incr', 'all')")
+    assert [command[-1] for _, command in file] == [b"MULTI", b"all", b"file", b"EXEC", b"all"]
+    assert [command[-1] for _, command in replicas] == [
+        b"MULTI", b"all", b"replicas", b"replicas", b"EXEC", b"all",
+    ]  # fmt: skip
 
 
 def test_the_caller_keeps_its_database(engine: Engine) -> None:

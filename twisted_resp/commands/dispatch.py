@@ -376,7 +376,10 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
     seconds = perf_counter() - start
     if server.attention & _OBSERVED:
         _observe(client, entry, args)
-    entry.record(seconds)
+    samples = entry.samples  # entry.record(seconds), without the call
+    samples.append(seconds)
+    if len(samples) >= MOST_SAMPLES:
+        entry.fold()
     if seconds >= server.slow_threshold:
         _took_long(client, entry, args, seconds)
     if server.effects.active:

@@ -32,6 +32,7 @@ from twisted_resp.persistence.loading import load_now
 from twisted_resp.persistence.manifest import Manifest
 from twisted_resp.persistence.sinks import CommandSink, RdbSink, Sink, slowed, write_all
 from twisted_resp.server.append_only import AppendOnly
+from twisted_resp.server.effects import APPEND_ONLY_FILE
 from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.loading import Steps
 from twisted_resp.server.server import Server
@@ -147,7 +148,7 @@ class AppendOnlyFile(AppendOnly):
         replication = self._server.replication
         self._durable = replication.offset
         replication.synced(0 if self._without_base else self._durable, anew=True)
-        self._server.effects.add_listener(self._tell)
+        self._server.effects.add_listener(self._tell, APPEND_ONLY_FILE)
         self._look_regularly()
 
     def _stop_listening(self) -> None:

@@ -26,6 +26,7 @@ from twisted_resp.replication.failover import Failover
 from twisted_resp.replication.snapshots import empty_snapshot, snapshot
 from twisted_resp.resp import NO_REPLY, Reply
 from twisted_resp.server.client import Client
+from twisted_resp.server.effects import REPLICAS
 from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.replication import NO_ID, Replica, Replication, new_id
 from twisted_resp.server.server import REPLICA, Server
@@ -132,7 +133,10 @@ class Feed(Replication):
         if listening != self._listening:
             self._listening = listening
             effects = self.server.effects
-            (effects.add_listener if listening else effects.remove_listener)(self._tell)
+            if listening:
+                effects.add_listener(self._tell, REPLICAS)
+            else:
+                effects.remove_listener(self._tell)
         if self.master is not None:
             self.server.attention |= REPLICA
         else:

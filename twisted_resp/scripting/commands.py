@@ -21,7 +21,7 @@ from twisted_resp.commands.table import (
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import OK, Reply
 from twisted_resp.scripting.flags import command_flags, read_shebang
-from twisted_resp.scripting.scripts import Script, Scripts
+from twisted_resp.scripting.scripts import Scripts
 from twisted_resp.server.client import Client
 from twisted_resp.server.server import MONITORED, Server
 from twisted_resp.text.integers import parse_integer
@@ -36,6 +36,8 @@ _KEYS: Final = [
     "RW access update # We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"
 ]
 _COMPLEXITY: Final = "Depends on the script that is executed."
+# Numbers of keys, as they are usually written.
+_COUNTS: Final = {b"%d" % count: count for count in range(10)}
 _NO_SCRIPT: Final = b"NOSCRIPT No matching script. Please use EVAL."
 
 
@@ -80,7 +82,9 @@ class _Refine:
 
 def key_count(number: bytes, args: tuple[bytes, ...]) -> int:
     """How many of ``args`` are keys."""
-    count = parse_integer(number)
+    count = _COUNTS.get(number)
+    if count is None:
+        count = parse_integer(number)
     if count is None:
         raise CommandError(errors.NOT_AN_INTEGER)
     if count > len(args):
@@ -90,27 +94,16 @@ def key_count(number: bytes, args: tuple[bytes, ...]) -> int:
     return count
 
 
-def _run(
-    client: Client, scripts: Scripts, script: Script, keys: int, args: tuple[bytes, ...], read_only: bool
-) -> Reply:
-    engine = scripts.engine
-    running = engine.begin(client, script.sha, script.flags, read_only, False)
-    try:
-        return engine.run(running, script.action, keys, args)
-    finally:
-        if script.evictable:
-            scripts.used(script)
-
-
 def _eval(client: Client, source: bytes, numkeys: bytes, args: tuple[bytes, ...], read_only: bool) -> Reply:
     server = client.server
     if server.attention & MONITORED:
         # Before the commands inside.
         server.on_monitor(client, client.current)
     keys = key_count(numkeys, args)
-    scripts = _scripts_of(server)
-    script = scripts.with_source(source) or scripts.add(source, True)
-    return _run(client, scripts, script, keys, args, read_only)
+    scripts: Scripts = server.scripting.scripts
+    return scripts.run(
+        client, scripts.with_source(source) or scripts.add(source, True), keys, args, read_only
+    )
 
 
 def _evalsha(client: Client, sha: bytes, numkeys: bytes, args: tuple[bytes, ...], read_only: bool) -> Reply:
@@ -120,11 +113,11 @@ def _evalsha(client: Client, sha: bytes, numkeys: bytes, args: tuple[bytes, ...]
     if len(sha) != 40:
         raise CommandError(_NO_SCRIPT)
     keys = key_count(numkeys, args)
-    scripts = _scripts_of(server)
+    scripts: Scripts = server.scripting.scripts
     script = scripts.find(sha) or scripts.find(sha.lower())
     if script is None:
         raise CommandError(_NO_SCRIPT)
-    return _run(client, scripts, script, keys, args, read_only)
+    return scripts.run(client, script, keys, args, read_only)
 
 
 @command(

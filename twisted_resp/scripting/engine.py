@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import Any
+from weakref import ref
 
 from twisted.logger import Logger
 
@@ -28,6 +29,7 @@ from twisted_resp.scripting import flags as script_flags
 from twisted_resp.scripting.conversion import argument, for_lua
 from twisted_resp.scripting.interpreter import CountedError, Failure, Interpreter, available
 from twisted_resp.server.client import Client
+from twisted_resp.server.effects import ALL
 from twisted_resp.server.eviction import make_room
 from twisted_resp.server.monitoring import SCRIPT
 from twisted_resp.server.scripting import RunningScript
@@ -42,6 +44,8 @@ _log = Logger()
 _ERROR = b"err"
 _MISUSE = b"misuse"
 _WRITES = WRITE | MAY_REPLICATE
+# Where a command has none of these there is nothing to refuse, as a rule.
+_LOOKED_AT = NOSCRIPT | _WRITES | DENYOOM
 # How often the reactor looks at its sockets in one turn: to accept, read and answer.
 _LOOKS = 3
 
@@ -75,7 +79,7 @@ class Engine:
             if not available():
                 raise CommandError(b"ERR Scripts need Lua, which is not installed here (the package lupa)")
             self._interpreter = Interpreter(
-                call=self._call,
+                call=_caller(self),
                 may_run=self._may_run,
                 pulse=self._pulse,
                 set_protocol=self._set_protocol,
@@ -108,6 +112,8 @@ class Engine:
         """
         server = self._server
         replication = server.replication
+        if not server.attention and replication.master is None and flags & script_flags.NO_FLAGS_DECLARED:
+            return RunningScript(caller, name, perf_counter(), is_function, read_only)
         master = None if caller.is_master else replication.master
         stale = (
             master is not None
@@ -138,15 +144,16 @@ class Engine:
                     raise CommandError(
                         b"OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
                     )
-        return RunningScript(
+        running = RunningScript(
             caller,
             name,
-            started=perf_counter(),
-            is_function=is_function,
-            read_only=read_only or (declared and bool(flags & script_flags.NO_WRITES)),
-            allow_oom=declared and bool(flags & script_flags.ALLOW_OOM),
-            no_room=no_room,
+            perf_counter(),
+            is_function,
+            read_only or (declared and bool(flags & script_flags.NO_WRITES)),
         )
+        running.allow_oom = declared and bool(flags & script_flags.ALLOW_OOM)
+        running.no_room = no_room
+        return running
 
     def run(
         self, running: RunningScript, action: Any, keys: int, args: list[bytes] | tuple[bytes, ...]
@@ -171,7 +178,7 @@ class Engine:
         client.no_touch = caller.no_touch
         scripting = server.scripting
         scripting.running = running
-        interpreter = self.interpreter
+        interpreter = self._interpreter or self.interpreter
         try:
             if running.is_function:
                 reply = interpreter.run_function(action, args[:keys], args[keys:])
@@ -181,9 +188,11 @@ class Engine:
             scripting.running = None
             if running.timed_out:
                 caller.hold(False)
-            if server.effects.active:
+            effects = server.effects
+            effects.audience = ALL
+            if effects.active:
                 # What the script has changed is recorded, command by command.
-                server.effects.suppress()
+                effects.suppress()
         kind = type(reply)
         if kind is bytes or kind is int:
             return reply
@@ -220,14 +229,8 @@ class Engine:
 
     # -- what Lua calls; none of these may raise
 
-    def _call(self, *args: Any) -> Any:
-        try:
-            return self._call_command(args)
-        except Exception:
-            _log.failure("redis.call failed")
-            return None, _MISUSE, b"ERR internal error"
-
-    def _call_command(self, args: tuple[Any, ...]) -> Any:
+    def _call(self, args: tuple[Any, ...]) -> Any:
+        """What :func:`_caller` does not see at once."""
         server = self._server
         running, client = server.scripting.running, self._client
         if running is None or client is None:
@@ -257,15 +260,25 @@ class Engine:
                     else b"ERR Unknown Redis command called from script",
                 )
             entry = found
+        refusal = self._refusal(running, client, entry, words)
+        if refusal is not None:
+            return self._refused(entry, refusal)
+        if entry.flags & WRITE:
+            running.written = True
+        return for_lua(dispatch.call(client, entry, words), running.protocol, self.interpreter.table)
+
+    def _refusal(
+        self, running: RunningScript, client: Client, entry: CommandEntry, words: list[bytes]
+    ) -> bytes | None:
+        """Why a command is not to run, in Redis' order of checks; None if it is."""
+        server = self._server
         flags = entry.flags
         if flags & NOSCRIPT and not server.scripting.anything_goes:
-            return self._refused(entry, b"ERR This Redis command is not allowed from script")
+            return b"ERR This Redis command is not allowed from script"
         if client.user.restricted and (denied := denial(client.user, entry, words)) is not None:
             running.caller.last_command = self._entry_of(running).full_name
             note_denial(running.caller, denied, entry, words, b"lua")
-            return self._refused(
-                entry, b"ERR " + denied.sentence_in_script(server, client.user, entry, words)
-            )
+            return b"ERR " + denied.sentence_in_script(server, client.user, entry, words)
         master = server.replication.master
         if (
             master is not None
@@ -274,27 +287,12 @@ class Engine:
             and not master.connected
             and not server.configuration[b"replica-serve-stale-data"]
         ):
-            return self._refused(entry, b"ERR Can not execute the command on a stale replica")
+            return b"ERR Can not execute the command on a stale replica"
         if flags & _WRITES and (refusal := self._write_refusal(running, flags)) is not None:
-            return self._refused(entry, refusal)
+            return refusal
         if running.no_room and flags & DENYOOM and not running.allow_oom and not running.written:
-            return self._refused(entry, errors.OUT_OF_MEMORY)
-        if flags & WRITE:
-            running.written = True
-        run = dispatch.call if running.replication else self._call_untold
-        reply = run(client, entry, words)
-        if type(reply) is bytes or type(reply) is int:
-            return reply
-        return for_lua(reply, running.protocol, self.interpreter.table)
-
-    def _call_untold(self, client: Client, entry: CommandEntry, words: list[bytes]) -> Reply:
-        """Run a command of which nobody is told (``redis.set_repl``)."""
-        effects = self._server.effects
-        active, effects.active = effects.active, False
-        try:
-            return dispatch.call(client, entry, words)
-        finally:
-            effects.active = active
+            return errors.OUT_OF_MEMORY
+        return None
 
     def _write_refusal(self, running: RunningScript, flags: int) -> bytes | None:
         """Why a command that may write is not to run; None if it is."""
@@ -345,9 +343,8 @@ class Engine:
             running.protocol = self._client.protocol = version
 
     def _set_replication(self, which: int) -> None:
-        running = self._server.scripting.running
-        if running is not None:
-            running.replication = which
+        if self._server.scripting.running is not None:
+            self._server.effects.audience = which
 
     def _pulse(self) -> bool:
         """Look at the time, and perhaps at other clients.
@@ -382,6 +379,48 @@ class Engine:
         except Exception:
             _log.failure("a pulse of a script failed")
             return False
+
+
+def _caller(engine: Engine) -> Callable[..., Any]:
+    """``redis.call`` for Lua, which may not hold the engine: nobody would see the cycle.
+
+    Most calls are of commands that nothing can be said against, in the words that they are sent in: these are run at
+    once.
+    """
+    reference = ref(engine)
+    commands = engine._server.commands
+    scripting = engine._server.scripting
+
+    def call(*args: Any) -> Any:
+        engine = reference()
+        if engine is None:
+            return None, _MISUSE, b"ERR the server is gone"
+        try:
+            for arg in args:
+                if type(arg) is not bytes:
+                    return engine._call(args)
+            entry = commands.get(args[0]) if args else None
+            client, running = engine._client, scripting.running
+            if (
+                entry is None
+                or entry.flags & _LOOKED_AT
+                or not entry.least <= len(args) <= entry.most
+                or entry.subcommands is not None
+                or running is None
+                or client is None
+                or client.user.restricted
+                or engine._server.replication.master is not None
+            ):
+                return engine._call(args)
+            reply = dispatch.call(client, entry, list(args))
+            if type(reply) is bytes or type(reply) is int:
+                return reply
+            return for_lua(reply, running.protocol, engine.interpreter.table)
+        except Exception:
+            _log.failure("redis.call failed")
+            return None, _MISUSE, b"ERR internal error"
+
+    return call
 
 
 def _look_at_sockets(reactor: Any, send_replies: Callable[[], None]) -> None:

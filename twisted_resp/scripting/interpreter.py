@@ -158,20 +158,27 @@ class Interpreter:
 
     def run_script(self, script: Any, keys: int, args: Sequence[bytes]) -> Reply | Failure:
         """Run a compiled script; the first ``keys`` of ``args`` are its KEYS."""
-        if len(args) <= _FEW:
-            return self._finish(self._run_script, script, keys, None, *args)
-        return self._finish(self._run_script, script, keys, self.table(args))
+        try:
+            if len(args) <= _FEW:
+                result = self._run_script(script, keys, None, *args)
+            else:
+                result = self._run_script(script, keys, self.table(args))
+        except LuaError as error:
+            return _stopped(error)
+        kind = type(result)
+        if kind is bytes or kind is int or result is None:
+            return result
+        return self._reply(result)
 
     def run_function(self, action: Any, keys: Sequence[bytes], args: Sequence[bytes]) -> Reply | Failure:
         """Run a function of a library."""
-        return self._finish(self._run_function, action, self.table(keys), self.table(args))
-
-    def _finish(self, run: Callable[..., Any], *args: Any) -> Reply | Failure:
         try:
-            result = run(*args)
+            result = self._run_function(action, self.table(keys), self.table(args))
         except LuaError as error:
-            # Where Lua fails to handle an error: out of memory, or of stack in the handler.
-            return Failure(b"ERR " + str(error).encode("latin-1", "replace"), None, None, False)
+            return _stopped(error)
+        return self._reply(result)
+
+    def _reply(self, result: Any) -> Reply | Failure:
         kind = type(result)
         if kind is bytes or kind is int or result is None:
             return result
@@ -190,6 +197,11 @@ class Interpreter:
         """One of our own files in Lua, compiled."""
         loadstring, dump = self._loadstring, self._dump
         return loadstring(stripped(dump(loadstring(_source(f"{name.decode()}.lua"), b"=redis"))))
+
+
+def _stopped(error: Exception) -> Failure:
+    """Where Lua fails to handle an error: out of memory, or of stack in the handler."""
+    return Failure(b"ERR " + str(error).encode("latin-1", "replace"), None, None, False)
 
 
 def _weakly(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -662,6 +662,7 @@ local function result_of(ok, result)
   end
   local kind = type(result)
   if kind == "string" or kind == "number" then return result end
+  if kind == "boolean" and protocol == 2 then return result and 1 or nil end
   if kind == "table" or kind == "boolean" then
     local out = {}
     flatten(result, out, 1)
@@ -676,12 +677,18 @@ end
 -- Run a script with its keys and arguments as globals.
 local function run_script(script, key_count, arguments, ...)
   killed, protocol = false, 2
-  arguments = arguments or {...}
-  local keys, rest = {}, arguments
-  if key_count > 0 then
-    rest = {}
+  local keys, rest
+  if arguments then
+    keys, rest = {}, {}
     for place = 1, key_count do keys[place] = arguments[place] end
     for place = key_count + 1, #arguments do rest[place - key_count] = arguments[place] end
+  elseif key_count == 0 then
+    keys, rest = {}, {...}
+  elseif key_count == 1 then
+    keys, rest = {(...)}, {select(2, ...)}
+  else
+    keys, rest = {...}, {select(key_count + 1, ...)}
+    for place = #keys, key_count + 1, -1 do keys[place] = nil end
   end
   visible.KEYS, visible.ARGV = keys, rest
   return result_of(xpcall(script, locate))
@@ -814,7 +821,7 @@ return {
     local real = _G
     for name in pairs(copy(real)) do real[name] = nil end
     collectgarbage()
-    collectgarbage("setpause", 105)
+    collectgarbage("setpause", 150)
     collectgarbage("setstepmul", 1000)
   end,
 }

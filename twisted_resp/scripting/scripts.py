@@ -9,8 +9,10 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Any
 
+from twisted_resp.resp import Reply
 from twisted_resp.scripting.engine import Engine
 from twisted_resp.scripting.flags import read_shebang
+from twisted_resp.server.client import Client
 from twisted_resp.server.server import Server
 
 __all__ = ["Script", "Scripts"]
@@ -87,10 +89,25 @@ class Scripts:
         self._size += len(source) + _OVERHEAD
         return script
 
-    def used(self, script: Script) -> None:
-        """A script has run: it is the last to go."""
-        if script.evictable and self._evictable.pop(script.sha, None) is not None:
-            self._evictable[script.sha] = script
+    def run(
+        self, client: Client, script: Script, keys: int, args: tuple[bytes, ...], read_only: bool
+    ) -> Reply:
+        """Run a script for a client.
+
+        :param keys: how many of ``args`` are its keys.
+        :param read_only: whether it may not write.
+        :raises CommandError: where it may not run, or fails.
+        """
+        engine = self.engine
+        running = engine.begin(client, script.sha, script.flags, read_only, False)
+        if not script.evictable:
+            return engine.run(running, script.action, keys, args)
+        try:
+            return engine.run(running, script.action, keys, args)
+        finally:
+            # It is the last to go now.
+            if self._evictable.pop(script.sha, None) is not None:
+                self._evictable[script.sha] = script
 
     def texts(self) -> dict[bytes, bool]:
         """The texts of all scripts, each with whether it may go."""

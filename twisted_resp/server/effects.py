@@ -5,6 +5,9 @@ waits) says what to tell instead: :meth:`Effects.replace`. Deletions that the se
 added where they happen. What one outermost command caused forms a unit; listeners get a unit of several commands
 wrapped in MULTI and EXEC, so that it is applied whole. Deletions alone (SCAN meets expired keys, or a timer) have
 nothing to do with each other and are told without.
+
+A listener is one of two audiences, the append-only file or the replicas; a script may say which of them hears of what
+it does (``redis.set_repl``).
 """
 
 from __future__ import annotations
@@ -13,7 +16,12 @@ from collections.abc import Callable
 
 from twisted_resp.keyspace.database import Database
 
-__all__ = ["Effects"]
+__all__ = ["ALL", "APPEND_ONLY_FILE", "REPLICAS", "Effects"]
+
+#: Audiences, as bits; a script has the same numbers for them.
+APPEND_ONLY_FILE = 1
+REPLICAS = 2
+ALL = APPEND_ONLY_FILE | REPLICAS
 
 #: Commands, each with the index of its database.
 Unit = list[tuple[int, list[bytes]]]
@@ -25,11 +33,15 @@ class Effects:
     A listener gets a list of (database index, command).
     """
 
-    __slots__ = ("_listeners", "_replaced", "_unit", "_whole", "active", "changed_active", "forced")
+    __slots__ = (
+        "_listeners", "_partial", "_replaced", "_unit", "_whole", "active", "audience", "changed_active", "forced",
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[Unit], None]] = []
+        self._listeners: list[tuple[Callable[[Unit], None], int]] = []
         self._unit: Unit = []
+        # The audience of those in the unit that are not for everybody, by their places.
+        self._partial: dict[int, int] = {}
         self._replaced: list[list[bytes]] | None = None
         # Whether the unit is more than deletions that have nothing to do with each other.
         self._whole = False
@@ -37,18 +49,24 @@ class Effects:
         self.active = False
         #: Whether what runs now is told though it has changed no key.
         self.forced = False
+        #: Who is told of what is recorded from now on.
+        self.audience = ALL
         #: Called when ``active`` changes (the dispatcher then watches writes).
         self.changed_active: Callable[[], None] = lambda: None
 
-    def add_listener(self, listener: Callable[[Unit], None]) -> None:
-        """Tell ``listener`` of every unit from now on."""
-        self._listeners.append(listener)
+    def add_listener(self, listener: Callable[[Unit], None], audience: int = ALL) -> None:
+        """Tell ``listener`` of every unit from now on.
+
+        :param audience: what it belongs to; what is told to any of these is told to it.
+        """
+        self._listeners.append((listener, audience))
         self.active = True
         self.changed_active()
 
     def remove_listener(self, listener: Callable[[Unit], None]) -> None:
         """Tell it no more."""
-        self._listeners.remove(listener)
+        # (A method is another object each time it is asked for, and equal.)
+        self._listeners = [entry for entry in self._listeners if entry[0] != listener]
         self.active = bool(self._listeners)
         self.changed_active()
 
@@ -77,11 +95,14 @@ class Effects:
         """For the dispatcher: a command has changed the keyspace."""
         self._whole = True
         self.forced = False
+        first = len(self._unit)
         if self._replaced is None:
             self._unit.append((database, list(command)))
         else:
             self._unit.extend((database, replaced) for replaced in self._replaced)
             self._replaced = None
+        if self.audience != ALL:
+            self._partial.update(dict.fromkeys(range(first, len(self._unit)), self.audience))
 
     def deleted(self, database: Database, key: bytes) -> None:
         """The server deleted a key of its own accord."""
@@ -101,7 +122,21 @@ class Effects:
         if not unit:
             return
         self._unit = []
-        if whole and len(unit) > 1:
-            unit = [(unit[0][0], [b"MULTI"]), *unit, (unit[-1][0], [b"EXEC"])]
-        for listener in list(self._listeners):
+        partial = self._partial
+        if partial:
+            self._partial = {}
+            for listener, audience in list(self._listeners):
+                part = [effect for place, effect in enumerate(unit) if partial.get(place, ALL) & audience]
+                if part:
+                    listener(_framed(part, whole))
+            return
+        unit = _framed(unit, whole)
+        for listener, _ in list(self._listeners):
             listener(unit)
+
+
+def _framed(unit: Unit, whole: bool) -> Unit:
+    """A unit as it is told: what belongs together is applied together."""
+    if whole and len(unit) > 1:
+        return [(unit[0][0], [b"MULTI"]), *unit, (unit[-1][0], [b"EXEC"])]
+    return unit

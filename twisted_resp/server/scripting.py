@@ -35,43 +35,27 @@ class RunningScript:
     :ivar command: the call, as received.
     :ivar is_function: whether FCALL runs it.
     :ivar started: when, by ``time.perf_counter``.
+    :ivar read_only: whether it may write nothing.
+    :ivar allow_oom: whether it may take memory where there is too little.
     :ivar protocol: the RESP version that the script wants replies in.
-    :ivar replication: what is told of its changes: bit 0 the append-only file, bit 1 the replicas.
     :ivar no_room: whether there was too little memory when it began.
     :ivar timed_out: whether it has run for so long that others are answered.
+    :ivar unwanted: whether a signal came that ends the server.
     """
 
-    __slots__ = (
-        "allow_oom", "caller", "command", "is_function", "killed", "name", "no_room", "protocol", "read_only",
-        "replication", "started", "timed_out", "unwanted", "written",
-    )  # fmt: skip
+    # What most scripts leave as it is: there is one of these for each call.
+    allow_oom = no_room = written = timed_out = killed = unwanted = False
+    protocol = 2
 
     def __init__(
-        self,
-        caller: Client,
-        name: bytes,
-        *,
-        started: float,
-        is_function: bool,
-        read_only: bool,
-        allow_oom: bool,
-        no_room: bool,
+        self, caller: Client, name: bytes, started: float, is_function: bool, read_only: bool
     ) -> None:
         self.caller = caller
         self.name = name
         self.command = caller.current
         self.is_function = is_function
         self.read_only = read_only
-        self.allow_oom = allow_oom
-        self.no_room = no_room
         self.started = started
-        self.protocol = 2
-        self.replication = 3
-        self.written = False
-        self.timed_out = False
-        self.killed = False
-        #: A signal came that ends the server.
-        self.unwanted = False
 
     def busy(self) -> CommandError:
         """What others hear."""
