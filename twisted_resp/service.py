@@ -121,7 +121,7 @@ class RespService(Service):
             # What is there is not all of the data, and nothing that may take their place on disk.
             self._loading.stop()
             self._loading = None
-        elif self.failure is None:
+        elif self.failure is None and not self.factory.server.loading.active:
             self._save()
         self.factory.server.close()
         return gatherResults(stopped)

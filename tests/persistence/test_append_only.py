@@ -15,7 +15,8 @@ from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence.append_only_loading import AppendOnlyError, commands_in
 from twisted_resp.persistence.loading import load_now
-from twisted_resp.replication.snapshots import load_snapshot, snapshot
+from twisted_resp.replication.full_sync import Snapshot
+from twisted_resp.replication.snapshots import snapshot
 from twisted_resp.scripting.interpreter import available
 from twisted_resp.service import RespService
 
@@ -130,8 +131,10 @@ class TestWriting:
         assert server.files == [
             "appendonly.aof.2.base.rdb", "appendonly.aof.2.incr.aof", "appendonly.aof.manifest",
         ]  # fmt: skip
+        assert server.server.saving.changes == 2
         server.call("DEBUG", "LOADAOF")
         assert server.call("MGET", "a", "b") == [b"1", b"2"]
+        assert server.server.saving.changes == 0
 
     def test_it_can_not_be_turned_on(self, server: Server, tmp_path: Path) -> None:
         (tmp_path / "appendonlydir").write_bytes(b"in the way")
@@ -497,7 +500,10 @@ class TestStarting:
         server.call("SET", "a", 1)
         master = Server(server.directory)
         master.call("SET", "b", 2)
-        load_snapshot(server.server, snapshot(master.server))
+        data = snapshot(master.server)
+        coming = Snapshot(server.server, b"$%d" % len(data))
+        coming.add(data)
+        load_now(coming.steps(lambda: None))
         assert "appendonly.aof.2.base.rdb" in server.files
         server.call("DEBUG", "LOADAOF")
         assert server.call("KEYS", "*") == [b"b"]

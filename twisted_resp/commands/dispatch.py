@@ -529,8 +529,10 @@ def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandE
         stale = not master.connected and not server.configuration[b"replica-serve-stale-data"]
         if stale and missing & table.STALE:
             return CommandError(errors.MASTER_DOWN)
-    if attention & LOADING and missing & table.LOADING:
-        return CommandError(errors.LOADING)
+    if attention & LOADING:
+        refused = flags & table.NO_ASYNC_LOADING if server.loading.asynchronous else missing & table.LOADING
+        if refused:
+            return CommandError(errors.LOADING)
     if attention & BUSY and missing & table.ALLOW_BUSY and server.scripting.running is not None:
         return server.scripting.running.busy()
     if client.replica is not None and client.replica.attached and flags & _ON_KEYS:

@@ -199,8 +199,8 @@ def _scripts(server: Server) -> Iterable[Field]:
 
 
 def _persistence(server: Server) -> Iterable[Field]:
-    yield "loading", int(bool(server.attention & IS_LOADING))
     loading = server.loading
+    yield "loading", int(bool(server.attention & IS_LOADING) and not loading.asynchronous)
     if loading.active:
         yield "loading_start_time", loading.started
         yield "loading_total_bytes", loading.total
@@ -208,7 +208,7 @@ def _persistence(server: Server) -> Iterable[Field]:
         yield "loading_loaded_bytes", loading.done
         yield "loading_loaded_perc", f"{loading.percentage:.2f}"
         yield "loading_eta_seconds", loading.seconds_left
-    yield "async_loading", 0
+    yield "async_loading", int(loading.active and loading.asynchronous)
     saving = server.saving
     under_way = saving.started is not None
     rewrites = server.append_only.rewrite_started is not None

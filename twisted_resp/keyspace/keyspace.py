@@ -102,6 +102,29 @@ class Keyspace:
         one.exchange(other)
         self.dirty += 1
 
+    def apart(self) -> Keyspace:
+        """An empty keyspace with the same settings, of which nobody hears: to be filled, and then to :meth:`adopt`."""
+        other = Keyspace(self.clock, len(self.databases), self.random)
+        other.limits = self.limits
+        other.now, other.touching = self.now, self.touching
+        other.lfu_log_factor, other.lfu_decay_time = self.lfu_log_factor, self.lfu_decay_time
+        other.hold_expiry = True
+        other.expiry_timer.enabled = False
+        return other
+
+    def adopt(self, other: Keyspace) -> None:
+        """Have what is in another keyspace, which was set :meth:`apart`, in the place of all that is here."""
+        self.flush()
+        for database, filled in zip(self.databases, other.databases):
+            for before in self.on_before:
+                for key in filled.values:
+                    before(database, key)
+            database.contents = filled.contents
+            for modified in self.on_modified:
+                for key in database.values:
+                    modified(database, key)
+        self.expiry_timer.reschedule()
+
     def flush(self, lazily: bool = False) -> int:
         """Empty every database; answers how many keys that removed. ``lazily``: see :meth:`Database.flush`."""
         self.flushing_all = True

@@ -179,12 +179,13 @@ class AppendOnlyFile(AppendOnly):
 
     def data_replaced(self) -> None:
         """See :meth:`AppendOnly.data_replaced`."""
-        if self.enabled:
-            self.disable()
-            try:
-                self.enable()
-            except ValueError:  # it was logged
-                self._server.configuration[b"appendonly"] = False
+        self.disable()
+        if not self._server.configuration[b"appendonly"]:
+            return
+        try:
+            self.enable()
+        except ValueError:  # it was logged
+            self._server.configuration[b"appendonly"] = False
 
     def close(self) -> None:
         """See :meth:`AppendOnly.close`."""
@@ -371,7 +372,7 @@ class AppendOnlyFile(AppendOnly):
         server.end_batch()
 
     def _rewrite_if_due(self) -> None:
-        if self._child is not None or self._server.saving.started is not None:
+        if self._child is not None or self._server.saving.started is not None or self._server.loading.active:
             return
         if not self.rewrite_scheduled and (self._must_wait() or not self._has_grown()):
             return
@@ -647,6 +648,7 @@ class AppendOnlyFile(AppendOnly):
         self._server.keyspace.dirty = dirty
         self._server.scripting.flush_libraries()
         load_now(load_parts(self._server, manifest))
+        self._server.saving.forget_changes()
         if self.enabled:
             # A repaired tail is shorter now.
             self._position = os.fstat(self._descriptor).st_size

@@ -88,7 +88,7 @@ def bgsave(client: Client, *options: bytes) -> Reply:
 
 
 def _save_later(snapshots: Snapshots) -> None:
-    if not snapshots.in_progress:
+    if not (snapshots.in_progress or snapshots.is_loading):
         with suppress(OSError):  # it was logged
             snapshots.save_in_background()
 

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace import lfu
+from twisted_resp.keyspace.keyspace import Keyspace
 from twisted_resp.persistence.sinks import RdbSink, write_all
 from twisted_resp.rdb.cursor import Data
 from twisted_resp.rdb.file_reader import FileReader
@@ -57,17 +58,19 @@ def load_data(server: Server, data: Data, replace: bool = False) -> int:
 
 
 def load_steps(
-    server: Server, data: Data, replace: bool = False, before: int = 0
+    server: Server, data: Data, replace: bool = False, before: int = 0, into: Keyspace | None = None
 ) -> Generator[None, None, int]:
     """Add what an RDB file holds to the data, without events, step by step. Keys that have expired are left out.
 
     :param data: the file; what comes after the end of the RDB in it does not matter.
     :param replace: whether its keys replace those that are there; else one that is there is an error.
     :param before: how many bytes of other files were read, for :attr:`Server.loading`.
+    :param into: takes the keys, instead of the server's keyspace; the libraries of functions take the place of those
+        that are there.
     :return: how many bytes of the data the RDB takes.
     :raises RdbError: something is wrong with the data. What came before that has been loaded.
     """
-    keyspace = server.keyspace
+    keyspace = server.keyspace if into is None else into
     databases = keyspace.databases
     configuration = server.configuration
     loading = server.loading
@@ -125,8 +128,14 @@ def load_steps(
     saving = server.saving
     saving.loaded, saving.expired, saving.empty = loaded, expired, len(reader.empty_keys)
     saving.facts = reader.aux
+    scripting = server.scripting
+    instead = [] if into is None else scripting.sources()
     try:
-        server.scripting.load_sources(reader.functions, replace)
+        if into is not None:
+            scripting.flush_libraries()
+        scripting.load_sources(reader.functions, replace)
     except CommandError as error:
+        if into is not None:
+            scripting.load_sources(instead, False)
         raise RdbError(f"a library of functions can't be loaded: {error}") from None
     return reader.end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Final
 
@@ -30,13 +31,15 @@ class LoadInSlices:
 
     :param steps: what to do.
     :param clock: an ``IReactorTime``.
+    :param held: whether nothing may change just now, though the reactor runs: somebody is in the middle of something.
     :raises OSError, ValueError: the first step fails.
 
     :ivar finished: fires when all is done, or with what failed.
     """
 
-    def __init__(self, steps: Steps, clock: Any) -> None:
+    def __init__(self, steps: Steps, clock: Any, held: Callable[[], bool] = lambda: False) -> None:
         self._steps = steps
+        self._held = held
         self._clock = clock
         self._call: Any = None
         self.finished: Deferred[None] = Deferred()
@@ -55,6 +58,9 @@ class LoadInSlices:
 
     def _go_on(self) -> None:
         self._call = None
+        if self._held():
+            self._call = self._clock.callLater(_SLICE, self._go_on)
+            return
         try:
             done = self._take_steps(perf_counter() + _SLICE)
         except Exception:

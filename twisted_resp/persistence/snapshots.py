@@ -59,6 +59,11 @@ class Snapshots(Saving):
         """Whether a BGSAVE is under way."""
         return self._child is not None
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the data are not all there, so that they can't be saved."""
+        return self._server.loading.active
+
     # -- saving
 
     def save(self, version: int = 0) -> None:
@@ -245,7 +250,7 @@ class Snapshots(Saving):
     def _look(self) -> None:
         """See, once a second while there are save points, whether one is reached."""
         self._timer = self._server.clock.callLater(1, self._look)
-        if self._child is not None:
+        if self._child is not None or self.is_loading:
             return
         now = int(self._server.clock.seconds())
         if not self.last_ok and now - self._tried < _RETRY:

@@ -316,6 +316,8 @@ class Feed(Replication):
     def _look_after_replicas(self) -> None:
         configuration, now = self.server.configuration, self.server.now_ms
         for client, replica in list(self.replicas.items()):
+            # An empty line, while it loads its snapshot, is a sign of life as well.
+            replica.heard_of = max(replica.heard_of, client.last_interaction)
             if replica.acknowledges and replica.lag(now) > configuration[b"repl-timeout"]:
                 _log.warn("Disconnecting timedout replica (streaming sync): {client}", client=client)
                 client.kill()

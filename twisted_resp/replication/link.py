@@ -10,7 +10,7 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,8 +21,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_resp.errors import CommandError
+from twisted_resp.persistence.loading import LoadInSlices
 from twisted_resp.rdb.format import RdbError
-from twisted_resp.replication.snapshots import load_snapshot
+from twisted_resp.replication.full_sync import Snapshot
 from twisted_resp.resp import RequestDecoder
 from twisted_resp.server.client import Client
 from twisted_resp.server.encoding import encode_command
@@ -154,6 +155,10 @@ class Link:
         master = self.master
         if self._connector is None:
             self._connect()
+        elif self._protocol is not None and self._protocol.is_loading:
+            # Neither of us hears of the other meanwhile but for this.
+            master.heard_of = now
+            self._protocol.show_life()
         elif (
             self._protocol is not None
             and now - master.heard_of > 1000 * self.server.configuration[b"repl-timeout"]
@@ -191,13 +196,14 @@ class MasterProtocol(Protocol):
         self._server = link.server
         self._feed = link.feed
         self._master = link.master
-        self._receive = self._receive_lines
+        self._receive: Callable[[bytes], None] = self._receive_lines
         self._buffer = b""
         self._line: Deferred[bytes] | None = None
         self._handshake: Deferred[None] | None = None
-        self._pieces: list[bytes] = []
-        self._mark = b""  # what the snapshot ends with, where its length is not known ...
-        self._tail = b""  # ... and what it ends with so far
+        self._snapshot: Snapshot | None = None
+        self._loading: LoadInSlices | None = None
+        self._early: list[bytes] = []  # what comes while the snapshot is loaded
+        self._lost = False  # whether the connection was lost meanwhile
         self._new_place = (b"", 0)  # the id and offset of the snapshot that comes
         self._decoder = RequestDecoder()
         self._client: Client | None = None
@@ -209,14 +215,27 @@ class MasterProtocol(Protocol):
         transport: Any = self.transport
         transport.write(encode_command(words))
 
+    def show_life(self) -> None:
+        """Send what is no command: we are busy."""
+        transport: Any = self.transport
+        transport.write(b"\n")
+
     def connectionMade(self) -> None:
         """Introduce ourselves."""
         self._link.connected(self)
         self._handshake = self._shake_hands()
         self._handshake.addErrback(self._failed)
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the snapshot has come and is being loaded."""
+        return self._loading is not None
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the link."""
+        """Tell the link; but a snapshot that is all there is loaded first, and is where the next connection goes on."""
+        if self._loading is not None:
+            self._lost = True
+            return
         self.end()
         self._link.lost()
 
@@ -225,6 +244,13 @@ class MasterProtocol(Protocol):
         self._ended = True
         if self._handshake is not None:
             self._handshake.cancel()
+        if self._loading is not None:
+            self._loading.stop()
+            self._loading = None
+            self._link.spoilt = True
+        if self._snapshot is not None:
+            self._snapshot.discard()
+            self._snapshot = None
         client, self._client = self._client, None
         if client is not None:
             self._link.selected = client.db.index
@@ -315,11 +341,13 @@ class MasterProtocol(Protocol):
         header = yield self._next_line()
         if not header.startswith(b"$"):
             raise HandshakeError(f"MASTER aborted replication with an error: {_text(header)}")
-        if header.startswith(b"$EOF:"):
-            self._mark = header[5:]
-            self._master.sync_size = 0
-        else:
-            self._master.sync_size = int(header[1:])
+        try:
+            self._snapshot = Snapshot(self._server, header)
+        except OSError as error:
+            raise HandshakeError(
+                f"Opening the temp file needed for MASTER <-> REPLICA synchronization: {error.strerror}"
+            ) from None
+        self._master.sync_size = self._snapshot.size
         self._master.sync_read = 0
         _log.info("MASTER <-> REPLICA sync: receiving the snapshot")
         self._receive = self._receive_snapshot
@@ -339,45 +367,84 @@ class MasterProtocol(Protocol):
     # -- the snapshot
 
     def _receive_snapshot(self, data: bytes) -> None:
-        master = self._master
-        self._pieces.append(data)
-        master.sync_read += len(data)
-        if self._mark:
-            self._tail = (self._tail + data[-len(self._mark) :])[-len(self._mark) :]
-            if self._tail != self._mark:
-                return
-            whole = b"".join(self._pieces)
-            snapshot, rest = whole[: -len(self._mark)], b""
-        elif master.sync_read >= master.sync_size:
-            whole = b"".join(self._pieces)
-            snapshot, rest = whole[: master.sync_size], whole[master.sync_size :]
-        else:
-            return
-        self._pieces = []
+        snapshot = self._snapshot
+        assert snapshot is not None
+        self._master.sync_read += len(data)
         try:
-            self._load(snapshot)
-        except RdbError as error:
+            rest = snapshot.add(data)
+            if rest is not None:
+                self._load(snapshot, rest)
+        except (OSError, RdbError) as error:
+            self._spoilt(str(error))
+
+    def _load(self, snapshot: Snapshot, rest: bytes) -> None:
+        """Load it in the turns of the reactor; what the master sends meanwhile waits."""
+        history, offset = self._new_place
+        self._receive = self._early.append
+        if rest:
+            self._early.append(rest)
+        # Those of the same history are only older: good enough to be served meanwhile.
+        asynchronous = snapshot.beside and history == self._feed.id and not self._link.spoilt
+        if not snapshot.beside:
+            # There is no way back from here.
             self._link.spoilt = True
-            _log.error("Failed trying to load the MASTER synchronization DB: {error}", error=error)
-            self._link.drop()
-            return
+            self._feed.begin_history(history, offset)
+        _log.info("MASTER <-> REPLICA sync: Loading DB in memory")
+        self._pause(True)
+        steps = snapshot.steps(self._replaced, asynchronous)
+        # A script that lets the reactor run sees the old data to its end.
+        self._loading = loading = LoadInSlices(
+            steps, self._server.clock, lambda: self._server.scripting.running is not None
+        )
+        loading.finished.addCallbacks(self._loaded, self._not_loaded)
+
+    def _replaced(self) -> None:
+        """The new data have taken their place."""
+        snapshot, self._snapshot = self._snapshot, None
+        assert snapshot is not None
+        history, offset = self._new_place
+        if snapshot.beside:
+            self._feed.begin_history(history, offset)
+        self._link.spoilt = history == NO_ID
+
+    def _pause(self, paused: bool) -> None:
+        transport: Any = self.transport
+        (transport.pauseProducing if paused else transport.resumeProducing)()
+
+    def _loaded(self, _: None) -> None:
+        self._loading = None
+        server = self._server
+        # Waiters may find their keys.
+        server.settle()
+        server.end_batch()
         _log.info("MASTER <-> REPLICA sync: Finished with success")
         self._server.tell_supervisor(f"{_SYNC}: Finished with success. {_READY}")
         # The stream of a replica begins within that of its master.
-        selected = parse_integer(self._server.saving.facts.get(b"repl-stream-db", b"0")) or 0
-        self._start_stream(selected if 0 <= selected < len(self._server.keyspace.databases) else 0)
-        if rest:
-            self._receive(rest)
+        selected = parse_integer(server.saving.facts.get(b"repl-stream-db", b"0")) or 0
+        self._link.selected = selected if 0 <= selected < len(server.keyspace.databases) else 0
+        if self._lost:
+            self.end()
+            self._link.lost()
+            return
+        self._start_stream(self._link.selected)
+        self._pause(False)
+        early = b"".join(self._early)
+        self._early.clear()
+        if early:
+            self._receive(early)
 
-    def _load(self, snapshot: bytes) -> None:
-        history, offset = self._new_place
-        self._feed.begin_history(history, offset)
-        load_snapshot(self._server, snapshot)
-        self._server.append_only.data_replaced()
-        self._link.spoilt = history == NO_ID
-        # Waiters may find their keys.
-        self._server.settle()
-        self._server.end_batch()
+    def _not_loaded(self, failure: Failure) -> None:
+        self._loading = None
+        if failure.check(OSError, RdbError) is None:
+            _log.failure("loading the master's snapshot failed", failure)
+        self._spoilt(failure.getErrorMessage())
+        if self._lost:
+            self._link.lost()
+
+    def _spoilt(self, error: str) -> None:
+        self._link.spoilt = True
+        _log.error("Failed trying to load the MASTER synchronization DB: {error}", error=error)
+        self._link.drop()
 
     # -- the stream
 
@@ -479,5 +546,8 @@ def stop_following(feed: Feed) -> None:
     with suppress(ValueError):
         server.oom_score.adjust()
     feed.promote()
+    if server.configuration[b"appendonly"] and not server.append_only.enabled:
+        # A synchronization that failed has left it off.
+        server.append_only.data_replaced()
     server.keyspace.hold_expiry = bool(server.pause_until)
     server.keyspace.expiry_timer.reschedule()

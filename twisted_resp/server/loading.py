@@ -22,6 +22,8 @@ class Loading:
     """How far a server is with loading.
 
     :ivar active: whether it is under way.
+    :ivar asynchronous: whether the data that were there before are served meanwhile (a replica's with
+        ``repl-diskless-load swapdb``); only commands that would change the course of it are refused then.
     :ivar started: Unix time (s) since which it is.
     :ivar total: the bytes of all files; ``done`` of them were read.
     """
@@ -29,13 +31,15 @@ class Loading:
     def __init__(self, server: Server) -> None:
         self._server = server
         self.active = False
+        self.asynchronous = False
         self.started = 0
         self.total = 0
         self.done = 0
 
-    def begin(self, total: int) -> None:
+    def begin(self, total: int, asynchronous: bool = False) -> None:
         """Refuse commands from now on; there are so many bytes to read."""
         self.active = True
+        self.asynchronous = asynchronous
         self.started = int(self._server.clock.seconds())
         self.total = total
         self.done = 0

@@ -88,6 +88,10 @@ class Saving:
         """Changes since the last snapshot."""
         return self._server.keyspace.dirty - self._saved_dirty
 
+    def forget_changes(self) -> None:
+        """The data are what is on disk: count changes from now on."""
+        self._saved_dirty = self._server.keyspace.dirty
+
     def save(self) -> None:
         """Write a snapshot now.
 
