@@ -117,9 +117,12 @@ def test_differences(session: Path, server: ServerThread) -> None:
     ]
     assert str(found[-1]).splitlines()[1].startswith("  - [1, CommandError(")
     assert str(found[-1]).splitlines()[2].startswith("  + [6, CommandError(")
-    server.call("FLUSHALL")
-    server.call("SET", "n", 5)
-    assert replay(calls, server.url, ignore=["EXEC"]) == []
+    for ignored in ("EXEC", "@transaction"):
+        server.call("FLUSHALL")
+        server.call("SET", "n", 5)
+        assert replay(calls, server.url, ignore=[ignored]) == []
+    with pytest.raises(ValueError, match="there is no category @transactions"):
+        replay(calls, server.url, ignore=["@transactions"])
 
 
 def test_the_console_command(session: Path, server: ServerThread, capsys: pytest.CaptureFixture[str]) -> None:

@@ -278,6 +278,7 @@ class AppendOnlyFile(AppendOnly):
 
         :raises OSError: it can't be written.
         """
+        self.before_disk()
         view = memoryview(data)
         written = 0
         try:
@@ -323,6 +324,7 @@ class AppendOnlyFile(AppendOnly):
 
     def _sync_file(self, descriptor: int, offset: int) -> None:
         try:
+            self.before_disk()
             to_disk(descriptor)
             self._durable = max(self._durable, offset)
         except OSError as error:
@@ -432,6 +434,7 @@ class AppendOnlyFile(AppendOnly):
         self.rewrite_scheduled = False
         self.rewrites += 1
         try:
+            self.before_disk()
             self._begin_increment()
             self._as_rdb = server.configuration[b"aof-use-rdb-preamble"]
             self.rewrite_started = int(server.clock.seconds())

@@ -73,6 +73,15 @@ class AppendOnly:
     def data_replaced(self) -> None:
         """All data are others now, though nobody was told of changes: begin anew with them."""
 
+    def before_disk(self) -> None:
+        """Called before anything is done with the disk. A test that puts something else here raises what that says.
+
+        :raises OSError: the disk fails.
+        """
+
+    def flush(self) -> None:
+        """Write what is to be written now."""
+
     def delete_history(self) -> None:
         """Delete the files that are not needed any more, unless ``aof-disable-auto-gc`` keeps them."""
 

@@ -7,6 +7,7 @@ from typing import Callable, Union
 
 from twisted_resp.acl.catalogue import CATEGORIES
 from twisted_resp.commands.documentation import acl_categories, keys_of
+from twisted_resp.commands.table import Command
 from twisted_resp.server.client import Client
 from twisted_resp.server.server import Server
 from twisted_resp.server.statistics import CommandEntry
@@ -95,19 +96,21 @@ class Commands:
         text = b", ".join(self._names).replace(b"|", b" ").upper().decode("utf-8", "replace")
         return text or "any command"
 
-    def include(self, name: bytes, entry: CommandEntry | None) -> bool:
+    def include(self, name: bytes, entry: CommandEntry | Command | None) -> bool:
         """Whether a command is one of them.
 
         :param name: ``get``, ``config|set``; of an unknown command what was sent, in lower case.
+        :param entry: the command: a server's entry of it, or its declaration; None for an unknown one.
         """
         if not self._names:
             return True
         known = self._known.get(name)
         if known is None:
             container = name.partition(b"|")[0]
-            known = any(matches(name) or matches(container) for matches in self._globs) or (
-                entry is not None and not self._categories.isdisjoint(acl_categories(entry.command))
-            )
+            known = any(matches(name) or matches(container) for matches in self._globs)
+            if not known and entry is not None:
+                command = entry if isinstance(entry, Command) else entry.command
+                known = not self._categories.isdisjoint(acl_categories(command))
             if len(self._known) < 1000:  # what clients make up as commands is no reason to grow
                 self._known[name] = known
         return known

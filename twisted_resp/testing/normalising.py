@@ -47,7 +47,7 @@ class Comparison:
 
     def named(self, commands: Commands, call: RecordedCall) -> bool:
         """Whether the command of a call is one of these."""
-        return commands.include(_name(call.args), None)
+        return commands.include(_name(call.args), _command(call.args))
 
     def equal(self, call: RecordedCall, got: list[Reply]) -> bool:
         """Whether replies are the recorded ones, as far as they have to be."""

@@ -66,7 +66,7 @@ def replay(
     """Send a recorded session to a server.
 
     :param url: ``redis://[user:password@]host[:port]``, ``rediss://`` for TLS, or ``unix:///path``.
-    :param ignore: commands whose replies are not compared: names, globs.
+    :param ignore: commands whose replies are not compared: names, globs, categories (``@fast``).
     :param timeout: how long a reply may take, in seconds.
     :param flush: whether to delete all data of the server first.
     :return: where the replies differ. What can't be the same, is not compared but for its kind: times, random choices,
@@ -241,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="COMMAND",
-        help="do not compare the replies to these commands",
+        help="do not compare the replies to these commands: a name, a glob or a @category",
     )
     parser.add_argument(
         "--timeout", type=float, default=10.0, metavar="SECONDS", help="how long a reply may take"

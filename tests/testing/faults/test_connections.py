@@ -83,6 +83,12 @@ class TestMessages:
         assert b"none" in one.received()
         assert two.received() == b""
 
+    @pytest.mark.parametrize("condition", [{"keys": "k"}, {"where": bool}])
+    def test_a_message_is_no_command(self, faults: Faults, condition: dict[str, Any]) -> None:
+        with pytest.raises(TypeError, match="a message is no command"):
+            faults.lose_messages(**condition)
+        assert len(faults) == 0
+
     def test_the_subscriber_is_lost_too(self, faults: Faults, connect: Callable[[], Any]) -> None:
         one, publisher = connect(), connect()
         one.send("SUBSCRIBE c")
@@ -108,6 +114,36 @@ class TestDisk:
         assert wire.send("SET k v", "SAVE") == 2 * b"+OK\r\n"
         assert b"rdb_last_bgsave_status:ok" in wire.send("INFO persistence")
         assert [path.name for path in tmp_path.iterdir()] == ["dump.rdb"]
+
+    def test_an_append_only_file_can_not_be_written(
+        self, faults: Faults, factory: ControlledFactory, reactor: Clock, wire: Any, tmp_path: Any
+    ) -> None:
+        wire.send(f"CONFIG SET dir {tmp_path} appendonly yes", "SET before 1")
+        written = tmp_path / "appendonlydir" / "appendonly.aof.1.incr.aof"
+        size = written.stat().st_size
+        with faults.failed_disk() as fault:
+            assert wire.send("SET k v") == b"+OK\r\n"  # which is written a moment later
+            assert fault.hits
+            assert wire.send("SET k w") == (
+                b"-MISCONF Errors writing to the AOF file: No space left on device\r\n"
+            )
+            assert wire.send("BGREWRITEAOF").startswith(b"-ERR")
+            assert b"aof_last_write_status:err" in wire.send("INFO persistence")
+            reactor.advance(2)
+            assert written.stat().st_size == size
+        assert wire.send("SET k w") == b"+OK\r\n"
+        assert b"aof_last_write_status:ok" in wire.send("INFO persistence")
+        assert written.read_bytes().count(b"\r\nk\r\n") == 2
+        assert wire.send("BGREWRITEAOF").startswith(b"+Background")
+
+    def test_a_disk_that_fails_once(
+        self, faults: Faults, wire: Any, connect: Callable[[], Any], tmp_path: Any
+    ) -> None:
+        wire.send(f"CONFIG SET dir {tmp_path} appendonly yes appendfsync always")
+        with faults.failed_disk(times=1):
+            assert wire.send("SET k v") == b""  # nobody may believe that it was written
+            assert wire.closed
+            assert connect().send("SET k w") == b"+OK\r\n"
 
 
 class TestRegistry:

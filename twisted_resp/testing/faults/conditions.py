@@ -4,40 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
-from typing import TYPE_CHECKING, Callable, TypedDict
+from typing import Callable, TypedDict
 
 from twisted_resp.server.client import Client
 from twisted_resp.testing.calls import Call, Commands, Pattern, matcher
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Conditions", "Frequency", "Selection"]
+__all__ = ["ClientConditions", "Conditions", "Frequency", "Selection"]
 
 
-class Conditions(TypedDict, total=False):
-    """What limits a fault; all that is given has to hold.
+class ClientConditions(TypedDict, total=False):
+    """What limits a fault of connections; all that is given has to hold.
 
-    ``keys``: a glob, or several; one of the command's keys matches one of them. ``client``: a glob for the name that
-    the client gave itself, or its id. ``address``: a glob for its ``ip:port``. ``user``: a glob. ``library``: a glob
-    for the name of its library (CLIENT SETINFO). ``database``: the one that it has selected. ``where``: a function
-    that is asked in the server's thread, last of all.
+    ``client``: a glob for the name that the client gave itself, or its id. ``address``: a glob for its ``ip:port``.
+    ``user``: a glob. ``library``: a glob for the name of its library (CLIENT SETINFO). ``database``: the one that it
+    has selected.
 
     ``times``: strike so often, then never more. ``skip``: let so many pass first. ``every``: strike each n-th.
     ``probability``: from 0 to 1; the choices are those of the registry's seed, so they repeat.
     """
 
-    keys: Pattern | None
     client: str | bytes | int | None
     address: Pattern | None
     user: Pattern | None
     library: Pattern | None
     database: int | None
-    where: Callable[[Call], bool] | None
     times: int | None
     skip: int
     every: int
     probability: float
+
+
+class Conditions(ClientConditions, total=False):
+    """What limits a fault of commands: :class:`ClientConditions`, and what the command says.
+
+    ``keys``: a glob, or several; one of the command's keys matches one of them. ``where``: a function of the call that
+    is asked in the server's thread, last of all.
+    """
+
+    keys: Pattern | None
+    where: Callable[[Call], bool] | None
 
 
 class Frequency:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
 from twisted_resp.server.client import Client
+from twisted_resp.testing.calls import Call
 from twisted_resp.testing.faults.commands import ErrorReply
 from twisted_resp.testing.faults.conditions import Frequency, Selection
 from twisted_resp.testing.faults.fault import Fault
@@ -103,7 +104,10 @@ class LostMessages(Fault):
 
 
 class FailedDisk(ErrorReply):
-    """Nothing can be written to disk: SAVE and BGSAVE fail, and writes get a MISCONF error."""
+    """Nothing can be written to disk: SAVE, BGSAVE and BGREWRITEAOF fail, and writes get a MISCONF error.
+
+    With an append-only file the server itself finds out, at the next write, and says what it always says.
+    """
 
     name = "failed disk"
 
@@ -116,6 +120,7 @@ class FailedDisk(ErrorReply):
         self._was_ok = saving.last_ok
         saving.last_ok = False
         saving.save = saving.save_in_background = _no_space
+        vars(self._registry.server.append_only)["before_disk"] = self._before_disk
 
     def end(self) -> None:
         """See :meth:`Fault.end`."""
@@ -124,6 +129,21 @@ class FailedDisk(ErrorReply):
         for name in ("save", "save_in_background"):
             vars(saving).pop(name, None)
         saving.last_ok = self._was_ok
+        append_only: Any = self._registry.server.append_only
+        del vars(append_only)["before_disk"]
+        append_only.flush()  # what could not be written; without it that happens within a second
+
+    def strikes(self, call: Call) -> bool:
+        """See :meth:`ErrorReply.strikes`."""
+        return not self._registry.server.append_only.enabled and super().strikes(call)
+
+    def strikes_inside(self, client: Client, call: Call) -> bool:
+        """See :meth:`ErrorReply.strikes_inside`."""
+        return not self._registry.server.append_only.enabled and super().strikes_inside(client, call)
+
+    def _before_disk(self) -> None:
+        if self._strikes():
+            _no_space()
 
 
 def _no_space(*arguments: Any, **options: Any) -> NoReturn:

@@ -23,7 +23,7 @@ from twisted_resp.testing.faults.commands import (
     Hang,
     SlowAccept,
 )
-from twisted_resp.testing.faults.conditions import Conditions, Frequency, Selection
+from twisted_resp.testing.faults.conditions import ClientConditions, Conditions, Frequency, Selection
 from twisted_resp.testing.faults.connections import Down, FailedDisk, LostMessages, Refusal
 from twisted_resp.testing.faults.fault import CommandFault, Fault
 from twisted_resp.testing.faults.hooks import ConnectionHook, MessageHook
@@ -198,7 +198,10 @@ class Faults:
         return self.error(reply="READONLY", **conditions)
 
     def failed_disk(self, **conditions: Unpack[Conditions]) -> FailedDisk:
-        """The disk is full: SAVE and BGSAVE fail, INFO says so, and writes get a MISCONF error."""
+        """The disk is full: SAVE and BGSAVE fail, INFO says so, and writes get a MISCONF error.
+
+        With an append-only file each attempt to use the disk counts, and writes are refused once one has failed.
+        """
         selection, frequency = self._conditions((), conditions)
         return self._add(FailedDisk(self, selection, frequency))
 
@@ -271,14 +274,18 @@ class Faults:
         channels: Pattern | None = None,
         *,
         disconnect: bool = False,
-        **conditions: Unpack[Conditions],
+        **conditions: Unpack[ClientConditions],
     ) -> LostMessages:
         """Lose messages of pub/sub on their way to subscribers; who publishes them does not notice.
 
         :param channels: a glob, or several; None for all.
         :param disconnect: drop the subscriber's connection with it.
         :param conditions: ``client``, ``address`` and so on are the subscriber's; each loss counts.
+        :raises TypeError: conditions of commands, ``keys`` and ``where``: a message has neither.
         """
+        for name in ("keys", "where"):
+            if name in conditions:
+                raise TypeError(f"lose_messages() takes no {name}=: a message is no command")
         selection, frequency = self._conditions((), conditions)
         return self._add(LostMessages(self, frequency, selection, matcher(channels), disconnect))
 
@@ -321,7 +328,7 @@ class Faults:
         self._random_is_new = True
 
     def _conditions(
-        self, commands: Sequence[str | bytes], conditions: Conditions
+        self, commands: Sequence[str | bytes], conditions: ClientConditions
     ) -> tuple[Selection, Frequency]:
         given: dict[str, Any] = dict(conditions)
         frequency = {name: given.pop(name) for name in _FREQUENCY if name in given}
