@@ -215,6 +215,45 @@ class TestTls:
                 pass
         assert client.ping()
 
+    def test_a_replica_comes_by_tls_with_a_key_that_needs_a_password(
+        self, server: Server, certificate: Certificate, tmp_path: Path
+    ) -> None:
+        from cryptography.hazmat.primitives import serialization
+
+        plain = serialization.load_pem_private_key(Path(certificate.key).read_bytes(), None)
+        key = tmp_path / "key.pem"
+        key.write_bytes(
+            plain.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"secret"),
+            )
+        )
+        context = ssl.create_default_context(cafile=certificate.certificate)
+        options = {
+            "port": "0",
+            "replicaof": f"127.0.0.1 {server.port()}",
+            "tls-replication": "yes",
+            "tls-cert-file": certificate.certificate,
+            "tls-key-file": str(key),
+            "tls-key-file-pass": "secret",
+            "tls-ca-cert-file": certificate.certificate,
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        with (
+            Server(*words) as replica,
+            socket.create_connection(("127.0.0.1", server.port()), timeout=LONG) as plain_socket,
+            context.wrap_socket(plain_socket, server_hostname="127.0.0.1") as client,
+        ):
+            client.sendall(b"SET by-tls v\r\nWAIT 1 20000\r\n")
+            answer = client.recv(100)
+            while answer.count(b"\n") < 2:
+                answer += client.recv(100)
+            assert answer == b"+OK\r\n:1\r\n"
+            with socket.create_connection(("127.0.0.1", replica.port()), timeout=LONG) as reader:
+                reader.sendall(b"GET by-tls\r\n")
+                assert reader.recv(100) == b"$1\r\nv\r\n"
+
     def test_redis_cli(self, server: Server, certificate: Certificate, redis_cli: str) -> None:
         command = [redis_cli, "-p", str(server.port()), "--tls", "--cacert", certificate.certificate]
         done = subprocess.run([*command, "SET", "k", "v"], capture_output=True, text=True, timeout=LONG)

@@ -26,6 +26,7 @@ ROWS = (
     ("keyspace",),
     ("acl",),
     ("server",),
+    ("tls",),  # TLS contexts, of what comes in and of replicas
     ("commands",),
     ("scripting", "persistence", "replication", "cluster"),
     ("assembly",),
@@ -33,8 +34,8 @@ ROWS = (
     ("seeds",),
     ("transports", "polling"),
     ("protocol",),
-    # TLS contexts; the log in Redis's format; daemons, pid files, signals; systemd, the process's title
-    ("tls", "logs", "process", "supervision"),
+    # the log in Redis's format; daemons, pid files, signals; systemd, the process's title
+    ("logs", "process", "supervision"),
     ("listening",),
     ("service", "tap", "__main__"),
     ("__init__",),  # the front door: what `from twisted_resp import ...` offers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.base import BlockingResolver
@@ -28,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from twisted_resp.logs import LogFile
     from twisted_resp.persistence.tools import run_tool
     from twisted_resp.process import daemonize, remove_pid_file, take_signals, write_pid_file
+    from twisted_resp.server.affinity import run_on
     from twisted_resp.server.configuration_file import ConfigurationError
     from twisted_resp.supervision import accept_supervision, announce, show_title
     from twisted_resp.tap import Options, make_service
@@ -67,7 +67,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     service.in_slices = True
     # A slow script in the append-only file lets others in too, before anybody has connected.
     server.scripting.reactor = reentrant_reactor(reactor)
-    service.on_ready = partial(announce, server)
+
+    def ready() -> None:
+        announce(server)
+        run_on(server.configuration[b"server-cpulist"])
+
+    service.on_ready = ready
     take_signals(server, reactor)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
 

@@ -11,7 +11,6 @@ import gc
 import os
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, ClassVar, Final
 
 from twisted.application.service import IService
@@ -24,6 +23,7 @@ from twisted.python import usage
 from twisted_resp.listening import Listeners
 from twisted_resp.process import take_signals
 from twisted_resp.protocol import RespFactory
+from twisted_resp.server.affinity import run_on
 from twisted_resp.server.configuration import fit_open_files
 from twisted_resp.server.configuration_file import (
     ConfigurationError,
@@ -346,5 +346,11 @@ def makeService(options: Options) -> IService:
             take_signals(server, reactor)
 
     service.on_listening = listening
-    service.on_ready = partial(announce, server)
+
+    def ready() -> None:
+        announce(server)
+        if twistd is not None:
+            run_on(server.configuration[b"server-cpulist"])
+
+    service.on_ready = ready
     return service

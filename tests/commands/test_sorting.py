@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 from collections.abc import Iterable
 from typing import Any
 
@@ -220,3 +221,25 @@ def test_keys_of_a_call() -> None:
     find = all_commands()[b"sort"].get_keys
     assert find is not None
     assert [place for place, _ in find(b"SORT abc BY store STORE x GET store store def".split())] == [1, 9]
+
+
+def test_alpha_asks_the_locale_that_was_set(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locale, "setlocale", lambda category, name: name)
+    monkeypatch.setattr(locale, "strxfrm", lambda text: text.lower())
+    engine.call("RPUSH", "l", "b", "A", "C", "\xff")
+    for name, weight in (("b", "xx"), ("A", "Y"), ("C", "z"), ("\xff", b"\xff")):
+        engine.call("SET", f"w_{name}", weight)
+    assert words(engine.call("SORT", "l", "ALPHA")) == "A C b \xff"
+    assert engine.call("CONFIG", "SET", "locale-collate", "some_SUCH") == b"OK"
+    assert words(engine.call("SORT", "l", "ALPHA")) == "A b C \xff"
+    assert words(engine.call("SORT", "l", "ALPHA", "BY", "w_*")) == "b A C \xff"
+    # What is stored is the same on every replica.
+    engine.call("SORT", "l", "ALPHA", "STORE", "sorted")
+    assert words(engine.call("LRANGE", "sorted", 0, -1)) == "A C b \xff"
+
+
+def test_a_locale_that_is_not_there(engine: Engine) -> None:
+    assert engine.error("CONFIG", "SET", "locale-collate", "no_SUCH") == (
+        b"ERR CONFIG SET failed (possibly related to argument 'locale-collate') - Invalid locale name"
+    )
+    assert engine.call("CONFIG", "GET", "locale-collate") == {b"locale-collate": b""}

@@ -118,6 +118,7 @@ class TestReading:
             ("module.setting 1", "this server has no modules"),
             ("sentinel monitor x", "sentinel directive while not in sentinel mode"),
             ("replicaof one", "wrong number of arguments"),
+            ('replicaof "one 1 2"', "wrong number of arguments"),
             ("replicaof 127.0.0.1 x", "Invalid master port"),
             ("enable-debug-command maybe", "argument(s) must be one of the following: no, yes, local"),
         ],

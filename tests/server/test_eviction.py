@@ -41,6 +41,36 @@ def engine() -> Engine:
     return Engine()
 
 
+@pytest.fixture
+def own_process(engine: Engine) -> Engine:
+    engine.server.saving.may_fork = True
+    return engine
+
+
+def test_many_keys_are_evicted_in_several_turns(own_process: Engine) -> None:
+    engine = own_process
+    engine.fill(500)
+    engine.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random", "maxmemory-eviction-tenacity", "0")
+    engine.call("CONFIG", "SET", "maxmemory", EMPTY + 5000)
+    values = engine.server.keyspace.databases[0].values
+    assert len(values) == 500 - 16  # the time is looked at after so many
+    assert engine.call("SET", "new", "v") == b"OK"  # who writes meanwhile may, and every command helps
+    assert len(values) == 500 - 32 + 1
+    assert engine.server.evicting
+    engine.clock.advance(0)  # a Clock takes all turns that are due
+    assert not engine.server.evicting
+    assert engine.server.memory.used() <= EMPTY + 5000
+
+
+def test_with_the_greatest_tenacity_they_go_at_once(own_process: Engine) -> None:
+    engine = own_process
+    engine.fill(500)
+    engine.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random", "maxmemory-eviction-tenacity", "100")
+    engine.call("CONFIG", "SET", "maxmemory", EMPTY + 5000)
+    assert engine.server.memory.used() <= EMPTY + 5000
+    assert not engine.server.evicting
+
+
 def recount(engine: Engine) -> int:
     return EMPTY + sum(
         key_size(database, key) for database in engine.server.keyspace.databases for key in database.values

@@ -5,9 +5,10 @@ https://redis.io/docs/latest/commands/sort/
 
 from __future__ import annotations
 
+import locale
 import sys
 from collections.abc import Sequence
-from typing import Callable, Final, Optional
+from typing import Any, Callable, Final, Optional
 
 from twisted_resp import errors
 from twisted_resp.commands.getkeys import sort_keys, sort_ro_keys
@@ -46,10 +47,14 @@ _BAD_SCORE: Final = b"ERR One or more scores can't be converted into double"
 
 # Below this a double is not normal any more, and C calls the number out of range.
 _SMALLEST: Final = sys.float_info.min
+# Locales that compare byte by byte; the empty one is that of the environment.
+_BY_BYTES: Final = frozenset((b"", b"C", b"POSIX"))
 _BLANKS: Final = b" \t\n\v\f\r"
 
 #: Finds what a pattern says of an element: None if there is no such key or field.
 Lookup = Callable[[bytes], Optional[bytes]]
+#: Makes of a text what is compared in its place.
+Collation = Callable[[bytes], str]
 
 
 class _Request:
@@ -169,7 +174,8 @@ def _sort(client: Client, key: bytes, request: _Request) -> list[bytes | None]:
     value = database.read(key)
     elements = _elements(value)
     if request.sorts:
-        elements = _ordered(database, elements, request.by, request.alpha, request.descending)
+        collation = _collation(client) if request.alpha and request.store is None else None
+        elements = _ordered(database, elements, request.by, request.alpha, request.descending, collation)
     elif type(value) is Set:
         # A set has no order to keep. Where the outcome must be the same on replicas, it gets one.
         if request.store is not None or _in_script(client):
@@ -201,23 +207,40 @@ def _elements(value: Value) -> list[bytes]:
     raise CommandError(errors.WRONG_TYPE)
 
 
+def _collation(client: Client) -> Collation | None:
+    """What ALPHA compares by where ``locale-collate`` names a language; None for bytes.
+
+    Redis takes the locale of its environment unless it is told; here an answer does not depend on that.
+    """
+    if client.server.configuration[b"locale-collate"] in _BY_BYTES:
+        return None
+    return lambda text: locale.strxfrm(text.partition(b"\0")[0].decode("utf-8", "surrogateescape"))
+
+
 def _ordered(
-    database: Database, elements: list[bytes], by: bytes | None, alpha: bool, descending: bool
+    database: Database,
+    elements: list[bytes],
+    by: bytes | None,
+    alpha: bool,
+    descending: bool,
+    collation: Collation | None,
 ) -> list[bytes]:
     """Sort by the elements or by what the pattern ``by`` finds for them.
 
+    :param collation: what ``alpha`` compares by, if not the bytes themselves.
     :raises CommandError: a weight is not a number.
     """
     if by is None:
         if alpha:
-            return sorted(elements, reverse=descending)
+            return sorted(elements, key=collation, reverse=descending)
         weights = [_score(element) for element in elements]
     else:
         lookup = _lookup(database, by)
         found = [lookup(element) for element in elements]
         if alpha:
             # What has no weight comes before what has one, and equals keep their order.
-            ranks = [(weight is not None, weight or b"") for weight in found]
+            rank: Callable[[bytes], Any] = collation or bytes
+            ranks = [(weight is not None, rank(weight or b"")) for weight in found]
             order = sorted(range(len(elements)), key=ranks.__getitem__, reverse=descending)
             return [elements[index] for index in order]
         weights = [0.0 if weight is None else _score(weight) for weight in found]

@@ -53,6 +53,9 @@ _LONGEST_WAIT: Final = 3600
 class AppendOnlyFile(AppendOnly):
     """What :class:`~twisted_resp.server.append_only.AppendOnly` knows, and how it is done."""
 
+    title = "redis-aof-rewrite"
+    cpu_list = b"aof-rewrite-cpulist"
+
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         #: How long to wait before each write (seconds), for tests.
@@ -440,7 +443,7 @@ class AppendOnlyFile(AppendOnly):
             self.rewrite_started = int(server.clock.seconds())
             self.progress.begin(sum(map(len, server.keyspace.databases)))
             if can_fork(server):
-                self._child = Child(self, server, "redis-aof-rewrite")
+                self._child = Child(self, server)
                 _log.info("Background append only file rewriting started by pid {pid}", pid=self._child.pid)
                 return
             if can_copy(server):

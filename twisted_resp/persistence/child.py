@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_resp.server.affinity import run_on
 from twisted_resp.server.saving import Progress
 
 if TYPE_CHECKING:
@@ -44,9 +45,13 @@ class Work(Protocol):
     """What a child does, and who hears of it.
 
     :ivar progress: how far it is.
+    :ivar title: what its process is called in lists of processes.
+    :ivar cpu_list: the parameter that says which processors it may run on.
     """
 
     progress: Progress
+    title: str
+    cpu_list: bytes
 
     def write_as_child(self, report: Callable[[int], None]) -> None:
         """For the child: do it, and tell how many keys were written."""
@@ -96,11 +101,10 @@ class Child:
 
     :param work: what it is to do.
     :param server: whose clock is the reactor.
-    :param title: what it is called in lists of processes.
     :raises OSError: there can't be one.
     """
 
-    def __init__(self, work: Work, server: Server, title: str) -> None:
+    def __init__(self, work: Work, server: Server) -> None:
         self._work = work
         reactor: Any = server.clock
         self._reactor = reactor
@@ -116,12 +120,12 @@ class Child:
             os.close(writing)
             raise
         if not self.pid:
-            self._run(writing, server, title)
+            self._run(writing, server)
         server.note_fork(perf_counter() - start)
         os.close(writing)
         self._reactor.addReader(self)
 
-    def _run(self, writing: int, server: Server, title: str) -> None:
+    def _run(self, writing: int, server: Server) -> None:
         """Be the child. Nothing of the reactor may happen here; it never returns."""
         status = 1
         try:
@@ -130,7 +134,8 @@ class Child:
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
             _close_all_but(writing)
-            server.show_title(title)
+            server.show_title(self._work.title)
+            run_on(server.configuration[self._work.cpu_list])
             with suppress(ValueError):  # it was logged
                 server.oom_score.adjust(child=True)
             os.set_blocking(writing, False)

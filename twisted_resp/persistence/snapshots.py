@@ -42,6 +42,9 @@ _RETRY: Final = 5
 class Snapshots(Saving):
     """What :class:`~twisted_resp.server.saving.Saving` knows, and how it is done."""
 
+    title = "redis-rdb-bgsave"
+    cpu_list = b"bgsave-cpulist"
+
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self._child: Child | BackgroundCopy | None = None
@@ -144,9 +147,7 @@ class Snapshots(Saving):
         self._dirty_at_start = keyspace.dirty
         self.progress.begin(sum(map(len, keyspace.databases)))
         try:
-            self._child = (
-                Child(self, self._server, "redis-rdb-bgsave") if forks else self._copy_in_background()
-            )
+            self._child = Child(self, self._server) if forks else self._copy_in_background()
         except OSError as error:
             _log.warn("Can't save in background: fork: {error}", error=error)
             self._note(False)

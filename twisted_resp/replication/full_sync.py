@@ -207,12 +207,12 @@ def replace_data(server: Server, data: Data, beside: bool = False, asynchronous:
             yield from load_steps(server, data, into=into)
             keyspace.adopt(into)
             return
-        keyspace.flush()
+        keyspace.flush(lazily=server.configuration[b"replica-lazy-flush"])
         server.scripting.flush_libraries()
         try:
             yield from load_steps(server, data)
         except RdbError:
-            keyspace.flush()
+            keyspace.flush(lazily=server.configuration[b"replica-lazy-flush"])
             server.scripting.flush_libraries()
             raise
     finally:

@@ -29,6 +29,7 @@ from twisted_resp.server.client import Client
 from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.replication import NO_ID, Master
 from twisted_resp.text.integers import parse_integer
+from twisted_resp.tls import TlsError, encrypted_client
 
 if TYPE_CHECKING:
     from twisted_resp.replication.feed import Feed
@@ -140,10 +141,18 @@ class Link:
         _log.info("Connecting to MASTER {host}:{port}", host=master.host.decode("latin-1"), port=master.port)
         master.state = b"connecting"
         source: bytes = self.server.configuration[b"bind-source-addr"]
+        factory: Any = _Factory(self)
+        if self.server.configuration[b"tls-replication"]:
+            try:
+                factory = encrypted_client(factory, self.server.configuration, self._clock)
+            except TlsError as error:
+                _log.warn("Unable to connect to MASTER: {error}", error=error)
+                self.lost()
+                return
         self._connector = connect(
             master.host.decode("latin-1"),
             master.port,
-            _Factory(self),
+            factory,
             timeout=self.server.configuration[b"repl-timeout"],
             bindAddress=(source.decode("latin-1"), 0) if source else None,
         )

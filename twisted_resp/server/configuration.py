@@ -487,6 +487,15 @@ def _title(server: Server, value: bytes) -> None:
     server.show_title("")
 
 
+def _collation(server: Server, value: bytes) -> None:
+    import locale
+
+    try:
+        locale.setlocale(locale.LC_COLLATE, os.fsdecode(value))
+    except (locale.Error, ValueError):
+        raise ValueError("Invalid locale name") from None
+
+
 def _replicas(server: Server, value: int) -> None:
     configuration = server.configuration
     needed = configuration[b"min-replicas-to-write"] if configuration[b"min-replicas-max-lag"] else 0
@@ -517,6 +526,7 @@ _CONSEQUENCES: Final[dict[bytes, Callable[[Server, Any], None]]] = {
     b"maxclients": _max_clients,
     b"maxmemory": _memory_limit,
     b"maxmemory-policy": _policy,
+    b"locale-collate": _collation,
     b"proc-title-template": _title,
     b"save": _save_points,
     b"stop-writes-on-bgsave-error": _stop_writes,

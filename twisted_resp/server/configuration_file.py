@@ -172,6 +172,8 @@ def _load_module(server: Server, words: list[bytes]) -> None:
 
 
 def _replica_of(server: Server, words: list[bytes]) -> None:
+    if len(words) == 1:
+        words = words[0].split(b" ")
     if len(words) != 2:
         raise ValueError("wrong number of arguments")
     if [word.lower() for word in words] == [b"no", b"one"]:

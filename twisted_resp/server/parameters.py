@@ -340,11 +340,36 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     _text("cluster-announce-human-nodename"),
 )  # fmt: skip
 
-#: What is accepted and answered, and means nothing to a server in Python, or nothing yet.
+#: What is accepted and answered, and changes nothing. Whoever sets it in a configuration file is told so in the log.
 INERT: Final = frozenset(
-    b"io-threads io-threads-do-reads server-cpulist bio-cpulist aof-rewrite-cpulist bgsave-cpulist disable-thp "
-    b"jemalloc-bg-thread activedefrag activerehashing dynamic-hz active-expire-effort crash-log-enabled "
-    b"crash-memcheck-enabled watchdog-period use-exit-on-panic locale-collate "
-    b"max-new-connections-per-cycle max-new-tls-connections-per-cycle tls-cluster tls-replication "
-    b"tls-session-cache-size cluster-enabled maxmemory-eviction-tenacity repl-disable-tcp-nodelay".split()
+    (
+        # There are no other threads, of I/O or in the background, and no C heap to look after.
+        b"io-threads io-threads-do-reads bio-cpulist jemalloc-bg-thread disable-thp activedefrag "
+        b"active-defrag-cycle-min active-defrag-cycle-max active-defrag-threshold-lower active-defrag-threshold-upper "
+        b"active-defrag-ignore-bytes active-defrag-max-scan-fields activerehashing "
+        # Nor a periodic task: each timer is set for its moment, and keys expire exactly, not when they are found.
+        # (hz is kept since INFO shows it.)
+        b"dynamic-hz active-expire-effort "
+        # What fails is a traceback in the log; Python catches what would crash C.
+        b"crash-log-enabled crash-memcheck-enabled watchdog-period use-exit-on-panic propagation-error-behavior "
+        b"replica-ignore-disk-write-errors "
+        # The reactor decides how many connections it accepts in a turn; pyOpenSSL can't say how many sessions to keep.
+        b"max-new-connections-per-cycle max-new-tls-connections-per-cycle tls-session-cache-size "
+        # What a replica gets leaves in one write for a batch of commands: there are no small packets to collect.
+        b"repl-disable-tcp-nodelay "
+        # A snapshot for a replica is in memory, made when it is asked for: no child, no file, no waiting for others.
+        b"repl-diskless-sync repl-diskless-sync-delay repl-diskless-sync-max-replicas "
+        b"rdb-del-sync-files "
+        # Payloads are always looked at to the last byte; loading lets others in by time, not by bytes.
+        b"sanitize-dump-payload loading-process-events-interval-bytes "
+        # Values are in the log at no level; there is no logo, and no warning that could be silenced.
+        b"hide-user-data-from-log always-show-logo ignore-warnings "
+        # This server is never part of a cluster.
+        b"cluster-enabled cluster-config-file cluster-port cluster-node-timeout cluster-ping-interval "
+        b"cluster-link-sendbuf-limit cluster-migration-barrier cluster-replica-validity-factor "
+        b"cluster-replica-no-failover cluster-require-full-coverage cluster-allow-replica-migration "
+        b"cluster-allow-reads-when-down cluster-allow-pubsubshard-when-down cluster-preferred-endpoint-type "
+        b"cluster-announce-ip cluster-announce-port cluster-announce-tls-port cluster-announce-bus-port "
+        b"cluster-announce-hostname cluster-announce-human-nodename tls-cluster"
+    ).split()
 )

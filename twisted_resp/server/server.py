@@ -197,6 +197,8 @@ class Server:
         self.ending = False
         #: Connections that may go on at the end of the batch that runs now.
         self.resumable: deque[Callable[[], None]] = deque()
+        #: Whether keys are to be evicted on the reactor's next turn.
+        self.evicting = False
         self._settling = False
         self._resuming = False
         self._last_client_id = 0
@@ -282,6 +284,12 @@ class Server:
             make_room(self)
             self.pending = True
             self.settle()
+
+    def go_on_evicting(self) -> None:
+        """Evict what time did not allow before."""
+        self.evicting = False
+        if self.memory.limit:
+            make_room(self)
 
     def count_error(self, code: bytes) -> None:
         """Count an error reply by its first word. There are only so many of these: scripts could make up any."""
