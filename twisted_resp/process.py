@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from twisted.logger import Logger
 
 from twisted_resp.server.server import Server
 
-__all__ = ["daemonize", "remove_pid_file", "take_signals", "write_pid_file"]
+__all__ = ["daemonize", "may_give_up", "remove_pid_file", "take_signals", "write_pid_file"]
 
 _log = Logger()
 
@@ -64,6 +65,11 @@ def remove_pid_file(server: Server) -> None:
         if ours:
             _log.info("Removing the pid file.")
             os.unlink(path)
+
+
+def may_give_up(server: Server) -> None:
+    """Let the server end the process where it can't keep what it promises (``appendfsync always``)."""
+    server.append_only.give_up = partial(_end_at_once, server, 1)
 
 
 def take_signals(server: Server, reactor: Any) -> None:

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from twisted_resp.listening import Listeners
-from twisted_resp.process import take_signals
+from twisted_resp.process import may_give_up, take_signals
 from twisted_resp.protocol import RespFactory
 from twisted_resp.server.affinity import run_on
 from twisted_resp.server.configuration import fit_open_files
@@ -295,6 +295,7 @@ def make_service(options: Options, exit_on_error: bool = True, own_process: bool
     configuration = server.configuration
     configuration.changes_directory = own_process
     server.saving.may_fork = True
+    may_give_up(server)
     load_configuration(server, options["config"] or "", options.lines(), options.from_stdin)
     listeners = Listeners(factory, reactor, options.any_port)
     service = RespService(factory, options.endpoints(), exit_on_error, load=True, listeners=listeners)

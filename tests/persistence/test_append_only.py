@@ -8,19 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from twisted_resp import RespFactory
+from tests.persistence.servers import START, Server
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence.append_only_loading import AppendOnlyError, commands_in
 from twisted_resp.persistence.loading import load_now
 from twisted_resp.replication.full_sync import Snapshot
 from twisted_resp.replication.snapshots import snapshot
-from twisted_resp.scripting.interpreter import available
 from twisted_resp.service import RespService
-
-START = 1_700_000_000
 
 FILL: list[tuple[Any, ...]] = [
     ("SET", "string", "value"),
@@ -55,44 +51,6 @@ FILL: list[tuple[Any, ...]] = [
 ]
 
 
-class Server:
-    def __init__(self, directory: Path, start: float = START) -> None:
-        self.clock = Clock()
-        self.clock.advance(start)
-        self.factory = RespFactory(clock=self.clock, random_seed=1)
-        self.server = self.factory.server
-        self.server.directory = bytes(directory)
-        self.directory = directory / "appendonlydir"
-
-    def call(self, *args: object) -> Any:
-        results: list[Any] = []
-        self.factory.call(*args).addBoth(results.append)
-        if isinstance(getattr(results[0], "value", None), CommandError):
-            raise results[0].value
-        return results[0]
-
-    def fill(self) -> None:
-        for words in FILL:
-            if words[0] != "EVAL" or available():
-                self.call(*words)
-
-    def info(self, name: str) -> str:
-        text: str = self.call("INFO", "persistence").decode()
-        return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[name]
-
-    @property
-    def files(self) -> list[str]:
-        return sorted(os.listdir(self.directory))
-
-    def written(self, name: str = "appendonly.aof.1.incr.aof") -> list[list[bytes]]:
-        return [command for command, _, _ in commands_in((self.directory / name).read_bytes())]
-
-    def start(self) -> Server:
-        self.server.configuration[b"appendonly"] = True
-        load_now(self.server.append_only.start())
-        return self
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path)
@@ -101,7 +59,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_nothing_is_done_unasked(server: Server, tmp_path: Path) -> None:
-    server.fill()
+    server.fill(FILL)
     assert not server.server.effects.active
     assert server.server.commit is None
     assert os.listdir(tmp_path) == []
@@ -261,6 +219,50 @@ class TestFailure:
         server.clock.advance(1)
         assert server.written()[1:] == [[b"SET", b"a", b"1"], [b"SET", b"b", b"1"]]
 
+    def test_half_a_write_that_can_not_be_taken_back_goes_on(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server.call("CONFIG", "SET", "appendonly", "yes")
+        server.call("SET", "a", 1)
+        write = os.write
+        written: list[int] = []
+
+        def half(descriptor: int, data: bytes) -> int:
+            if written:
+                raise OSError(28, "No space left on device")
+            written.append(write(descriptor, data[: len(data) // 2]))
+            return written[0]
+
+        def broken(descriptor: int, length: int) -> None:
+            raise OSError(5, "Input/output error")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", half)
+            patched.setattr(os, "ftruncate", broken)
+            server.call("SET", "b", 1)
+        server.clock.advance(1)
+        server.call("SET", "c", 1)
+        assert server.written()[1:] == [[b"SET", key, b"1"] for key in (b"a", b"b", b"c")]
+
+    def test_a_process_of_its_own_ends_with_always(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server.call("CONFIG", "SET", "appendonly", "yes", "appendfsync", "always")
+
+        def full(descriptor: int, data: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+        class EndError(BaseException):
+            pass
+
+        def end() -> None:
+            raise EndError
+
+        server.server.append_only.give_up = end
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(EndError):
+            server.call("SET", "a", 1)
+
     def test_with_always_nobody_is_told_that_it_was_done(
         self, server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -287,7 +289,7 @@ class TestRewriting:
     @pytest.mark.parametrize("as_rdb", ["yes", "no"])
     def test_the_data_stay(self, server: Server, as_rdb: str) -> None:
         server.call("CONFIG", "SET", "appendonly", "yes", "aof-use-rdb-preamble", as_rdb)
-        server.fill()
+        server.fill(FILL)
         before = server.call("DEBUG", "DIGEST")
         assert server.call("BGREWRITEAOF") == b"Background append only file rewriting started"
         base = "appendonly.aof.2.base." + ("rdb" if as_rdb == "yes" else "aof")
@@ -304,7 +306,7 @@ class TestRewriting:
         assert server.call("XPENDING", "stream", "group")[0] == 1
 
     def test_without_the_file(self, server: Server) -> None:
-        server.fill()
+        server.fill(FILL)
         server.call("BGREWRITEAOF")
         assert server.files == ["appendonly.aof.1.base.rdb", "appendonly.aof.manifest"]
         before = server.call("DEBUG", "DIGEST")
@@ -355,7 +357,7 @@ class TestRewriting:
 
     def test_a_failure_leaves_what_was_there(self, server: Server, tmp_path: Path) -> None:
         server.call("CONFIG", "SET", "appendonly", "yes")
-        server.fill()
+        server.fill(FILL)
         before = server.call("DEBUG", "DIGEST")
         # Where the base is to be written there is something else.
         (tmp_path / f"temp-rewriteaof-bg-{os.getpid()}.aof").mkdir()
@@ -366,6 +368,40 @@ class TestRewriting:
         server.call("DEL", "more")
         server.call("DEBUG", "LOADAOF")
         assert server.call("DEBUG", "DIGEST") == before
+
+    @pytest.mark.parametrize("first", [False, True])
+    @pytest.mark.parametrize("broken", ["manifest", "base"])
+    def test_a_manifest_or_base_that_can_not_be_put_in_its_place(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch, first: bool, broken: str
+    ) -> None:
+        if not first:
+            server.call("CONFIG", "SET", "appendonly", "yes")
+        server.call("SET", "a", 1)
+        replace = os.replace
+
+        def refuse(source: bytes, target: bytes) -> None:
+            if target.endswith(b".manifest") if broken == "manifest" else b".base." in target:
+                raise OSError(28, "No space left on device")
+            replace(source, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "replace", refuse)
+            with pytest.raises(CommandError):
+                server.call(*(("CONFIG", "SET", "appendonly", "yes") if first else ("BGREWRITEAOF",)))
+            if not first:
+                # What is written now is in a file that the manifest names.
+                server.call("SET", "b", 2)
+        if first:
+            assert [name for name in server.files if not name.startswith("temp-")] == []
+            server.call("CONFIG", "SET", "appendonly", "yes")
+            server.call("SET", "b", 2)
+        server.call("DEBUG", "LOADAOF")
+        assert server.call("MGET", "a", "b") == [b"1", b"2"]
+        server.call("BGREWRITEAOF")
+        server.call("SET", "c", 3)
+        server.server.close()
+        assert sum(".base." in name for name in server.files) == 1
+        assert Server(server.directory.parent).start().call("MGET", "a", "b", "c") == [b"1", b"2", b"3"]
 
 
 class TestStarting:
@@ -378,7 +414,7 @@ class TestStarting:
         assert server.written() == [[b"SELECT", b"0"], [b"SET", b"a", b"1"]]
 
     def test_with_what_another_has_written(self, server: Server, tmp_path: Path) -> None:
-        server.start().fill()
+        server.start().fill(FILL)
         before = server.call("DEBUG", "DIGEST")
         server.server.close()
         other = Server(tmp_path).start()

@@ -9,42 +9,16 @@ from random import Random
 from typing import Any
 
 import pytest
-from twisted.internet.task import Clock
 
-from twisted_resp import RespFactory
+from tests.persistence.servers import Server
 from twisted_resp.errors import CommandError
-from twisted_resp.persistence import append_only, copying, snapshots
+from twisted_resp.persistence import append_only_rewriting, copying, snapshots
 from twisted_resp.persistence.append_only_loading import commands_in
 from twisted_resp.persistence.contents import load_data
 from twisted_resp.persistence.copying import KeyspaceCopy
 from twisted_resp.persistence.loading import load_now
 from twisted_resp.persistence.sinks import CommandSink, RdbSink
 from twisted_resp.rdb.format import NEWEST
-
-
-class Server:
-    """A server whose turns of the reactor are those of a clock."""
-
-    def __init__(self, directory: Path) -> None:
-        self.clock = Clock()
-        self.clock.advance(1_700_000_000)
-        self.factory = RespFactory(clock=self.clock, random_seed=1)
-        self.server = self.factory.server
-        self.server.directory = bytes(directory)
-
-    def call(self, *args: object) -> Any:
-        results: list[Any] = []
-        self.factory.call(*args).addBoth(results.append)
-        if isinstance(getattr(results[0], "value", None), CommandError):
-            raise results[0].value
-        return results[0]
-
-    def digest(self) -> bytes:
-        return bytes(self.call("DEBUG", "DIGEST"))
-
-    def info(self, name: str) -> str:
-        text: str = self.call("INFO", "persistence").decode()
-        return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[name]
 
 
 @pytest.fixture
@@ -152,7 +126,7 @@ class TestInTurns:
     def turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(copying, "_SLICE", 0.0)
         monkeypatch.setattr(snapshots, "can_copy", lambda server: True)
-        monkeypatch.setattr(append_only, "can_copy", lambda server: True)
+        monkeypatch.setattr(append_only_rewriting, "can_copy", lambda server: True)
 
     @pytest.fixture
     def filled(self, server: Server) -> Server:

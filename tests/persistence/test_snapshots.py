@@ -15,13 +15,12 @@ import pytest
 import redis
 from twisted.internet.task import Clock
 
+from tests.persistence.servers import START, Server
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence.contents import dump_bytes, load_data
 from twisted_resp.persistence.loading import LoadInSlices, load_now
 from twisted_resp.rdb.format import RdbError
-
-START = 1_700_000_000
 
 FILL: list[tuple[Any, ...]] = [
     ("SET", "string", "value"),
@@ -46,32 +45,6 @@ FILL: list[tuple[Any, ...]] = [
 ]
 
 
-class Server:
-    def __init__(self, directory: Path, start: float = START) -> None:
-        self.clock = Clock()
-        self.clock.advance(start)
-        self.factory = RespFactory(clock=self.clock, random_seed=1)
-        self.server = self.factory.server
-        self.server.directory = bytes(directory)
-        self.saving: Any = self.server.saving
-        self.file = directory / "dump.rdb"
-
-    def call(self, *args: object) -> Any:
-        results: list[Any] = []
-        self.factory.call(*args).addBoth(results.append)
-        if isinstance(getattr(results[0], "value", None), CommandError):
-            raise results[0].value
-        return results[0]
-
-    def fill(self) -> None:
-        for words in FILL:
-            self.call(*words)
-
-    def info(self, name: str) -> str:
-        text: str = self.call("INFO", "persistence").decode()
-        return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[name]
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Server:
     return Server(tmp_path)
@@ -88,7 +61,7 @@ def test_nothing_is_written_or_read_unasked(server: Server, tmp_path: Path) -> N
 
 class TestSave:
     def test_there_and_back(self, server: Server, tmp_path: Path) -> None:
-        server.fill()
+        server.fill(FILL)
         assert server.call("SAVE") == b"OK"
         assert os.listdir(tmp_path) == ["dump.rdb"]
         other = Server(tmp_path)
@@ -125,7 +98,7 @@ class TestSave:
             server.call("SAVE")
 
     def test_redis_7_0_is_to_read_it(self, server: Server) -> None:
-        server.fill()
+        server.fill(FILL)
         server.call("SAVE")
         assert server.file.read_bytes()[:9] == b"REDIS0010"
         server.call("HPEXPIRE", "hash", 10**10, "FIELDS", 1, "a")
@@ -199,7 +172,7 @@ class TestLoad:
 
 class TestReload:
     def test_everything_is_as_before(self, server: Server) -> None:
-        server.fill()
+        server.fill(FILL)
         server.call("HPEXPIRE", "hash", 10**10, "FIELDS", 1, "a")
         digest = server.call("DEBUG", "DIGEST")
         consumers = server.call("XINFO", "STREAM", "stream", "FULL")
@@ -447,7 +420,7 @@ def test_beside_redis(redis_server: Any) -> None:
     with redis.Redis(redis_server.host, redis_server.port, protocol=2) as client:
         directory = Path(client.config_get("dir")["dir"])
         server = Server(directory)
-        server.fill()
+        server.fill(FILL)
         server.call("SAVE")
         try:
             client.execute_command("DEBUG", "RELOAD", "NOSAVE")

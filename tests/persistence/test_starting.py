@@ -4,44 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from twisted_resp import RespFactory
+from tests.persistence.servers import Server
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence import loading
 from twisted_resp.service import LoadError, RespService
 
 KEYS = 200
+FILL = [("SET", f"key {number}", number) for number in range(KEYS)]
 
 
-class Starting:
+class Starting(Server):
+    """A server that loads in the turns of its reactor."""
+
     def __init__(self, directory: Path, appendonly: bool = False) -> None:
-        self.reactor = MemoryReactorClock()
-        self.reactor.advance(1_700_000_000)
-        self.factory = RespFactory(clock=self.reactor)
-        self.server = self.factory.server
-        self.server.directory = bytes(directory)
+        super().__init__(directory, clock=MemoryReactorClock())
         self.server.configuration[b"appendonly"] = appendonly
         self.service = RespService(self.factory, [], load=True)
         self.service.in_slices = True
 
-    def call(self, *args: object) -> Any:
-        results: list[Any] = []
-        self.factory.call(*args).addBoth(results.append)
-        if isinstance(getattr(results[0], "value", None), CommandError):
-            raise results[0].value
-        return results[0]
-
-    def fill(self) -> Starting:
-        for number in range(KEYS):
-            self.call("SET", f"key {number}", number)
-        return self
-
     def turn(self) -> None:
-        self.reactor.advance(0)
+        self.clock.advance(0)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +49,9 @@ def start(tmp_path: Path) -> Callable[..., Starting]:
 
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Path:
-    Starting(tmp_path).fill().call("SAVE")
+    server = Starting(tmp_path)
+    server.fill(FILL)
+    server.call("SAVE")
     return tmp_path / "dump.rdb"
 
 
@@ -83,7 +71,7 @@ def test_a_server_that_is_stopped_meanwhile_saves_nothing(
     starting.server.saving.set_points(((1, 1),))
     starting.service.stopService()
     assert snapshot.read_bytes() == before
-    assert not starting.reactor.getDelayedCalls()
+    assert not starting.clock.getDelayedCalls()
 
 
 def test_what_is_wrong_further_on(
@@ -105,7 +93,7 @@ def test_what_is_wrong_further_on(
 def test_appendonly_is_turned_off_meanwhile(start: Callable[..., Starting], tmp_path: Path) -> None:
     first = start(appendonly=True)
     first.turn()
-    first.fill()
+    first.fill(FILL)
     first.service.stopService()
     starting = start(appendonly=True)
     assert starting.call("CONFIG", "SET", "appendonly", "no") == b"OK"
@@ -123,7 +111,7 @@ def test_appendonly_is_turned_on_meanwhile(
     starting.turn()
     assert b"aof_enabled:1" in starting.call("INFO", "persistence")
     starting.call("SET", "more", 1)
-    starting.reactor.advance(1)
+    starting.clock.advance(1)
     starting.service.stopService()
     again = start(appendonly=True)
     again.turn()

@@ -61,7 +61,7 @@ def _load_again(client: Client) -> Reply:
 
 
 def _sleep_before_flush(client: Client, microseconds: bytes) -> Reply:
-    _file(client).flush_delay = integer(microseconds) / 1_000_000
+    _file(client).writing.delay = integer(microseconds) / 1_000_000
     return OK
 
 

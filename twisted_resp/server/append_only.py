@@ -6,6 +6,7 @@ write. https://redis.io/docs/latest/operate/oss_and_stack/management/persistence
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted_resp.server.loading import Steps
@@ -29,6 +30,7 @@ class AppendOnly:
     :ivar write_ok: whether the last write to the file succeeded.
     :ivar size: bytes in all files together; ``base_size`` is what that was after the last rewrite.
     :ivar unwritten: bytes that wait to be written.
+    :ivar give_up: ends the process at once, where it is the server's own; None where it is not.
     :ivar delayed: how often the disk was still busy with the last second's writes when their successors were due.
     """
 
@@ -47,6 +49,7 @@ class AppendOnly:
         self.base_size = 0
         self.unwritten = 0
         self.delayed = 0
+        self.give_up: Callable[[], None] | None = None
 
     @property
     def incomplete(self) -> bool:
