@@ -20,6 +20,14 @@ def test_all(engine: Engine) -> None:
     assert set(engine.call("COMMAND", "DOCS")) == names
 
 
+def test_a_declaration_is_read_when_its_command_is_first_called(engine: Engine) -> None:
+    assert not any(entry.most for entry in engine.server.entries())
+    engine.call("CLIENT", "GETNAME")
+    engine.call("LPUSH", "key", "value")
+    read = {entry.full_name for entry in engine.server.entries() if entry.most}
+    assert read == {b"client|getname", b"lpush"}
+
+
 def test_some(engine: Engine) -> None:
     get, none, subcommand, not_there = engine.call(
         "COMMAND", "INFO", "GET", "nonsense", "config|Get", "get|x"

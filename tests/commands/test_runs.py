@@ -23,11 +23,13 @@ COMMANDS: dict[bytes, st.SearchStrategy[tuple[bytes, ...]]] = {
     b"INCR": st.tuples(KEYS),
     b"LPUSH": st.tuples(st.sampled_from([b"a", b"list", b"wanted"]), WORDS),
     b"LPOP": st.tuples(KEYS),
+    b"LMPOP": st.tuples(st.just(b"2"), KEYS, KEYS, st.just(b"LEFT")),
     b"LRANGE": st.tuples(KEYS, WORDS, WORDS),
     b"SADD": st.tuples(KEYS, WORDS, WORDS),
     b"HSET": st.tuples(KEYS, WORDS, WORDS),
     b"ZADD": st.tuples(KEYS, WORDS, WORDS),
     b"ZPOPMIN": st.tuples(KEYS),
+    b"ZUNIONSTORE": st.tuples(KEYS, st.just(b"2"), KEYS, KEYS),
     b"TTL": st.tuples(KEYS),
     b"EXPIRE": st.tuples(KEYS, WORDS),
     b"EXISTS": st.tuples(KEYS, KEYS),
@@ -39,7 +41,7 @@ COMMANDS: dict[bytes, st.SearchStrategy[tuple[bytes, ...]]] = {
     b"SUBSCRIBE": st.tuples(st.sampled_from([b"__keyevent@0__:set", b"c"])),
     b"HELLO": st.tuples(st.sampled_from([b"2", b"3", b"4"])),
     b"SELECT": st.tuples(st.sampled_from([b"0", b"1", b"77"])),
-    b"SORT": st.tuples(KEYS),
+    b"SORT": st.tuples(KEYS, st.just(b"STORE"), KEYS),
     b"RESET": st.tuples(),
     b"QUIT": st.tuples(),
     b"NONSENSE": st.tuples(KEYS),
@@ -113,3 +115,8 @@ def test_replies_and_all_that_is_counted(pipelines: list[bytes], slow: bool) -> 
         with mock.patch.object(connection, "run", return_value=0):
             long.client[0].dataReceived(pipeline)
     assert short.state() == long.state()
+
+
+def test_what_waits_takes_the_long_way() -> None:
+    entries = Side().factory.server.commands
+    assert not any(entries[name].plain for name in (b"blpop", b"migrate", b"wait", b"exec", b"eval"))

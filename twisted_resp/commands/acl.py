@@ -98,7 +98,7 @@ def acl_dryrun(client: Client, name: bytes, *call: bytes) -> Reply:
     entry = look_up(server, args)
     if entry is None:
         raise CommandError(b"ERR Command '%b' not found" % errors.shown(args[0]))
-    if not entry.least <= len(args) <= entry.most:
+    if not entry.takes(len(args)):
         raise errors.wrong_arity(entry.full_name)
     denied = denial(user, entry, args)
     return OK if denied is None else denied.verdict(server, user, entry, args)

@@ -147,7 +147,7 @@ def _keys(client: Client, argv: Sequence[bytes]) -> list[tuple[bytes, tuple[str,
     called: Command = entry.command
     if not has_keys(called):
         raise CommandError(b"ERR The command has no key arguments")
-    if not entry.least <= len(argv) <= entry.most:
+    if not entry.takes(len(argv)):
         raise CommandError(b"ERR Invalid number of arguments specified for command")
     found = keys_of(called, argv)
     if not found and not called.flags & NO_MANDATORY_KEYS:

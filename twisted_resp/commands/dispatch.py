@@ -83,13 +83,14 @@ _READING_SCRIPTS = frozenset((b"eval_ro", b"evalsha_ro", b"fcall_ro"))
 # What is not only about keys: it waits, runs other commands, or changes how this client or the server works.
 _NOT_PLAIN = (
     table.BLOCKING | table.NOSCRIPT | table.ADMIN | table.PUBSUB | table.NO_AUTH | table.MAY_REPLICATE
-    | table.MOVABLE_KEYS | table.NO_MULTI | table.ALLOW_BUSY
+    | table.NO_MULTI | table.ALLOW_BUSY
 )  # fmt: skip
 _PLAIN_TOO = frozenset((b"ping", b"echo"))
-# These ask what their request was, which is not noted for each command of a run.
-_LOOK_AT_THE_REQUEST = frozenset(
-    (b"sort", b"sort_ro", b"georadius", b"georadius_ro", b"georadiusbymember", b"georadiusbymember_ro")
-)
+# These ask what their request was, which is not noted for each command of a run; MIGRATE waits.
+_NOT_PLAIN_EITHER = frozenset(
+    (b"sort", b"sort_ro", b"georadius", b"georadius_ro", b"georadiusbymember", b"georadiusbymember_ro",
+     b"migrate")
+)  # fmt: skip
 # What a browser sends that was tricked into talking to us.
 _HTTP = frozenset((b"post", b"host:"))
 
@@ -103,7 +104,7 @@ def install(server: Server) -> None:
         entry.plain = name in _PLAIN_TOO or bool(
             entry.flags & (table.READONLY | table.WRITE)
             and not entry.flags & _NOT_PLAIN
-            and name not in _LOOK_AT_THE_REQUEST
+            and name not in _NOT_PLAIN_EITHER
         )
         if command.subcommands:
             entry.subcommands = {
@@ -126,7 +127,7 @@ def find(server: Server, args: list[bytes]) -> CommandEntry | CommandError:
         if subentry is None:
             return errors.unknown_subcommand(entry.full_name, args[1])
         entry = subentry
-    if not entry.least <= len(args) <= entry.most:
+    if not entry.takes(len(args)):
         entry.rejected += 1
         return errors.wrong_arity(entry.full_name)
     return entry
@@ -195,7 +196,7 @@ def run(client: Client, words: list[list[bytes]], replies: list[Reply]) -> int:
     if (
         entry is None
         or not entry.plain
-        or not entry.least <= len(words) <= entry.most
+        or not entry.takes(len(words))
         or client.execute is not normal
         or client.no_touch
         or server.attention

@@ -16,6 +16,7 @@ from twisted_resp.commands.table import (
     BLOCKING,
     FAST,
     FLAG_NAMES,
+    MOVABLE_KEYS,
     PUBSUB,
     READONLY,
     WRITE,
@@ -83,10 +84,11 @@ def acl_categories(command: Command) -> tuple[str, ...]:
 def command_info(command: Command) -> Reply:
     """Return what COMMAND and COMMAND INFO say of a command, its subcommands included."""
     first, last, step = command.syntax.legacy_range
+    flags = command.flags | (MOVABLE_KEYS if command.syntax.movable_keys else 0)
     return [
         command.full_name,
         command.arity,
-        _flags(name for flag, name in FLAG_NAMES if command.flags & flag),
+        _flags(name for flag, name in FLAG_NAMES if flags & flag),
         first,
         last,
         step,

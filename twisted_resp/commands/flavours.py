@@ -7,13 +7,13 @@ older version refuses them, by the number of arguments or with an error of the c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from functools import cache
 from typing import Callable, Final, NamedTuple, Union
 
 from twisted_resp import errors
 from twisted_resp.commands.arguments import Argument
+from twisted_resp.commands.syntax import Syntax
 from twisted_resp.commands.table import Command, all_commands
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import Reply
@@ -196,7 +196,7 @@ def commands_of(flavour: Flavour) -> Mapping[bytes, Command]:
 
 def _of_flavour(command: Command, flavour: Flavour) -> Command:
     """A command as it was then."""
-    older = copy(command)
+    older = command.with_syntax(lambda: _syntax_of(command, flavour))
     older.subcommands = {
         name: _of_flavour(subcommand, flavour)
         for name, subcommand in command.subcommands.items()
@@ -205,18 +205,24 @@ def _of_flavour(command: Command, flavour: Flavour) -> Command:
     older.history = tuple(change for change in command.history if flavour.has(change[0]))
     if command.deprecated and not flavour.has(command.deprecated):
         older.deprecated = older.replaced_by = ""
-    arity = command.arity
-    for later in _LATER.get(command.full_name.decode(), ()):
-        if flavour.has(later.since):
-            continue
-        if later.arity is not None:
-            arity = later.arity
+    for later in _missing(command, flavour):
         if later.uses is not None and older.handler is not None:
             older.handler = _refusing(older.handler, later.uses, later.error, later.of_key)
-    arguments = _arguments_of(command.syntax.arguments, flavour)
-    if arity != command.arity or arguments != command.syntax.arguments:
-        older.syntax = replace(command.syntax, arity=arity, arguments=arguments)
     return older
+
+
+def _missing(command: Command, flavour: Flavour) -> list[_Later]:
+    """What came to a command later than the flavour."""
+    return [later for later in _LATER.get(command.full_name.decode(), ()) if not flavour.has(later.since)]
+
+
+def _syntax_of(command: Command, flavour: Flavour) -> Syntax:
+    """The syntax of a command as it was then."""
+    arity = command.arity
+    for later in _missing(command, flavour):
+        if later.arity is not None:
+            arity = later.arity
+    return replace(command.syntax, arity=arity, arguments=_arguments_of(command.syntax.arguments, flavour))
 
 
 def _arguments_of(arguments: Sequence[Argument], flavour: Flavour) -> tuple[Argument, ...]:

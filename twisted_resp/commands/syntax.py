@@ -25,7 +25,7 @@ from typing import NamedTuple, Union
 from twisted_resp.commands.arguments import Argument, words_of
 from twisted_resp.commands.keyspecs import KeySpec, legacy_range, place_keys
 
-__all__ = ["Syntax", "SyntaxLineError"]
+__all__ = ["Syntax", "SyntaxLineError", "names_of"]
 
 
 class SyntaxLineError(ValueError):
@@ -73,10 +73,9 @@ class Syntax:
         Raises:
             SyntaxLineError: the line has no such form, or a hook names something that isn't in it.
         """
-        reader = _Reader(line)
-        name = reader.name()
-        subcommand = reader.subcommand()
+        name, subcommand = names_of(line)
         start = 2 if subcommand else 1
+        reader = _Reader(line, start)
         hooks = {"type": types or {}, "since": since or {}, "deprecated_since": deprecated or {}}
         unused = {word for hook in hooks.values() for word in hook}
         arguments, specs = place_keys(
@@ -114,6 +113,18 @@ class Syntax:
             argument = waiting.pop()
             yield argument
             waiting.extend(reversed(argument.children))
+
+
+def names_of(line: str) -> tuple[str, str]:
+    """Return the command's name and its subcommand, empty where there is none, as they stand in a line.
+
+    Raises:
+        SyntaxLineError: the line does not begin with a name.
+    """
+    name, following = [*line.split(None, 2), "", ""][:2]
+    if not name or not _is_token(name):
+        raise SyntaxLineError(f"{line}: a line begins with a command's name in capitals")
+    return name, following if following and following[0].isalpha() and _is_token(following) else ""
 
 
 # Reading the line
@@ -201,12 +212,12 @@ _Item = Union[_Word, _Group, _Label]
 
 
 class _Reader:
-    """Reads one line, first into nested brackets, then from the inside out into arguments."""
+    """Reads a line, from the piece at ``start``: into nested brackets, then from the inside out into arguments."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: str, start: int) -> None:
         self.line = line
         self.pieces = _PIECES.findall(line)
-        self.at = 0
+        self.at = start
 
     def error(self, what: str) -> SyntaxLineError:
         return SyntaxLineError(f"{self.line}: {what}")
@@ -218,16 +229,6 @@ class _Reader:
         piece = self.peek()
         self.at += 1
         return piece
-
-    def name(self) -> str:
-        name = self.next()
-        if not name or not _is_token(name):
-            raise self.error("a line begins with a command's name in capitals")
-        return name
-
-    def subcommand(self) -> str:
-        following = self.peek()
-        return self.next() if following and following[0].isalpha() and _is_token(following) else ""
 
     def arguments(self) -> tuple[Argument, ...]:
         items = self.items()

@@ -8,6 +8,9 @@ Arity, key positions and argument docs follow from the line, ACL categories from
 docstring; COMMAND, COMMAND DOCS, COMMAND GETKEYS and the dispatcher read them from here. The group is the name of
 the module (``lists.py`` says so with ``GROUP = "list"``).
 
+A line is read when something that follows from it is first asked for: to read all of them takes longer than to import
+all commands, and most servers are asked for a few. That all of them can be read is checked by the tests.
+
 A handler is called with the client and the arguments after the command's name (after the subcommand's, for two-word
 commands). It may rely on the number of arguments being right. It returns a reply or raises ``CommandError``.
 """
@@ -17,10 +20,12 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from twisted_resp.commands.keyspecs import KeySpec
-from twisted_resp.commands.syntax import Syntax
+from twisted_resp.commands.syntax import Syntax, names_of
 from twisted_resp.resp import Reply
 
 __all__ = [
@@ -83,11 +88,15 @@ GetKeys = Callable[[Sequence[bytes]], list[tuple[int, tuple[str, ...]]]]
 
 
 class Command:
-    """A declared command, or a subcommand of one. Shared by all servers of a process, so never changed."""
+    """A declared command, or a subcommand of one. Shared by all servers of a process, so never changed.
+
+    :param line: its syntax line; ``read`` makes of it what :attr:`syntax` is, when that is first asked for.
+    """
 
     def __init__(
         self,
-        syntax: Syntax,
+        line: str,
+        read: Callable[[], Syntax],
         handler: Handler | None,
         flags: int,
         *,
@@ -103,9 +112,9 @@ class Command:
         system: bool = False,
         get_keys: GetKeys | None = None,
     ) -> None:
-        self.syntax = syntax
+        self._read = read
         self.handler = handler
-        self.flags = flags | (MOVABLE_KEYS if syntax.movable_keys else 0)
+        self.flags = flags
         self.group = group
         self.summary = summary
         self.since = since
@@ -121,14 +130,28 @@ class Command:
         self.system = system
         #: Where keys or their flags can't be told by key specifications (SORT, SET): see ``getkeys.py``.
         self.get_keys = get_keys
-        self.name = (syntax.subcommand or syntax.name).lower().encode()
-        container = syntax.name.lower().encode()
+        name, subcommand = names_of(line)
+        self.name = (subcommand or name).lower().encode()
+        #: The command that it is a subcommand of, if it is one.
+        self.container = name.lower().encode() if subcommand else None
         #: ``get``, ``client|list``: as INFO, ACL and COMMAND name it.
-        self.full_name = container + b"|" + self.name if syntax.subcommand else container
+        self.full_name = self.name if self.container is None else self.container + b"|" + self.name
         self.subcommands: dict[bytes, Command] = {}
 
     def __repr__(self) -> str:
         return f"<Command {self.full_name.decode()}>"
+
+    @cached_property
+    def syntax(self) -> Syntax:
+        """What its line says."""
+        return self._read()
+
+    def with_syntax(self, read: Callable[[], Syntax]) -> Command:
+        """A copy that reads its syntax in another way."""
+        other = copy(self)
+        other._read = read
+        other.__dict__.pop("syntax", None)
+        return other
 
     @property
     def arity(self) -> int:
@@ -180,13 +203,16 @@ def command(
         ``-keyspace`` takes away one that would.
     :param get_keys: a function of ``getkeys.py``, where key specifications don't tell.
     """
-    syntax = Syntax.parse(
-        line, arity=arity, keys=keys, types=types, since=argument_since, deprecated=argument_deprecated
-    )
+
+    def read() -> Syntax:
+        return Syntax.parse(
+            line, arity=arity, keys=keys, types=types, since=argument_since, deprecated=argument_deprecated
+        )
 
     def declare(handler: H) -> H:
         declared = Command(
-            syntax,
+            line,
+            read,
             handler,
             flags,
             group=group or _group_of(handler),
@@ -219,7 +245,8 @@ def container(
     """Declare a command that is only a container of subcommands, such as CLIENT."""
     _register(
         Command(
-            Syntax.parse(name, arity=-2),
+            name,
+            lambda: Syntax.parse(name, arity=-2),
             None,
             flags,
             group=group,
@@ -232,10 +259,10 @@ def container(
 
 
 def _register(declared: Command) -> None:
-    if declared.syntax.subcommand:
-        _COMMANDS[declared.syntax.name.lower().encode()].subcommands[declared.name] = declared
-    else:
+    if declared.container is None:
         _COMMANDS[declared.name] = declared
+    else:
+        _COMMANDS[declared.container].subcommands[declared.name] = declared
 
 
 def _group_of(handler: Any) -> str:

@@ -11,6 +11,8 @@ __all__ = ["MOST_SAMPLES", "CommandEntry", "Rate", "Statistics", "Turns"]
 
 #: So many durations of a command are kept before they are folded into its sums.
 MOST_SAMPLES: Final = 512
+# More words than a request can have.
+_ANY_NUMBER: Final = 2**31
 
 
 class CommandEntry:
@@ -19,7 +21,8 @@ class CommandEntry:
     To record a call costs the dispatcher one ``append``: its duration goes to :attr:`samples`, from where
     :meth:`fold` takes it when there are many, or when somebody asks for a sum.
 
-    :ivar least, most: how many words the command may have.
+    :ivar least, most: how many words the command may have. A command's declaration is read when it is first called:
+        until then no number is right, and whoever meets a wrong number asks :meth:`takes`.
     :ivar samples: what its last calls took, in seconds.
     :ivar folded: how many calls there were before those.
     :ivar tracked: whether a histogram of that is kept (``latency-tracking``).
@@ -35,11 +38,10 @@ class CommandEntry:
         self.full_name: bytes = command.full_name
         self.handler: Callable[..., Any] = command.handler
         self.flags: int = command.flags
-        arity: int = command.arity
-        self.least = abs(arity)
-        self.most = arity if arity >= 0 else 2**31
+        self.least = _ANY_NUMBER
+        self.most = 0
         #: How many words stand before the handler's arguments.
-        self.skip = 2 if command.syntax.subcommand else 1
+        self.skip = 1 if command.container is None else 2
         self.subcommands: dict[bytes, CommandEntry] | None = None
         #: What tells the keys of a call and what is needed of them; made when a restricted user first asks.
         self.find_keys: Callable[[list[bytes]], list[tuple[int, int]]] | None = None
@@ -54,6 +56,14 @@ class CommandEntry:
         self.tracked = True
         self.rejected = 0
         self.failed = 0
+
+    def takes(self, count: int) -> bool:
+        """Whether the command may have so many words, its name included."""
+        if not self.most:
+            arity: int = self.command.arity
+            self.least = abs(arity)
+            self.most = arity if arity >= 0 else _ANY_NUMBER
+        return self.least <= count <= self.most
 
     def reset(self) -> None:
         """Start counting anew (CONFIG RESETSTAT)."""

@@ -43,7 +43,7 @@ class Call:
         """The keys that it names."""
         if self._keys is None:
             entry = self.entry
-            fits = entry is not None and entry.least <= len(self.args) <= entry.most
+            fits = entry is not None and entry.takes(len(self.args))
             self._keys = [found.key for found in keys_of(entry.command, self.args)] if fits else []  # type: ignore[union-attr]
         return self._keys
 

@@ -152,7 +152,7 @@ class _Node:
         """Answer what the cluster answers; hand on the rest."""
         call = Call(client, args)
         answer = self._ANSWERS.get(call.name)
-        fits = call.entry is not None and call.entry.least <= len(args) <= call.entry.most
+        fits = call.entry is not None and call.entry.takes(len(args))
         if fits and client.transaction is None:
             if answer is not None:
                 return answer(self, call)

@@ -191,7 +191,7 @@ class Strict:
                 if entry.number in surprising and rules.unknown_commands:
                     yield Finding("unknown_commands", f"there is no command {words}", entry)
                 continue
-            if not entry.entry.least <= len(entry.args) <= entry.entry.most:
+            if not entry.entry.takes(len(entry.args)):
                 if entry.number in surprising and rules.wrong_arity:
                     yield Finding("wrong_arity", f"{words} had a wrong number of arguments", entry)
                 continue

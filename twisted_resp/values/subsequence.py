@@ -9,6 +9,7 @@ L[i, j - 1] can be told from bit j - 1 of row i, since L[i, j] is that longer on
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 __all__ = ["Match", "common_length", "common_matches"]
@@ -69,7 +70,10 @@ def common_matches(a: bytes, b: bytes) -> list[Match]:
 
 def _places(text: bytes) -> dict[int, int]:
     """Return for each byte of a text the bits of the places where it stands."""
-    return {byte: int(text[::-1].translate(_ONLY[byte]), 2) for byte in set(text)}
+    return {byte: int(text[::-1].translate(_only(byte)), 2) for byte in set(text)}
 
 
-_ONLY = [bytes(49 if other == byte else 48 for other in range(256)) for byte in range(256)]
+@cache
+def _only(byte: int) -> bytes:
+    """Return the table that makes a 1 of one byte, and a 0 of all others."""
+    return bytes(49 if other == byte else 48 for other in range(256))
