@@ -113,6 +113,30 @@ def tls_server(certificate: Certificate) -> Iterator[Server]:
         yield server
 
 
+def debug_a_script(debugger: socket.socket, other: socket.socket, mode: str) -> None:
+    """Go through a session. In a fork it keeps nobody waiting, and changes nothing."""
+    pytest.importorskip("lupa", reason="scripts need Lua")
+
+    def ask(client: socket.socket, *words: str) -> str:
+        request = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+        client.sendall(request.encode())
+        return client.recv(1000).decode()
+
+    with debugger, other:
+        assert ask(other, "DEL", "k")
+        assert ask(debugger, "SCRIPT", "DEBUG", mode) == "+OK\r\n"
+        stopped = ask(debugger, "EVAL", "redis.call('set', 'k', 'v')\nreturn 'done'", "0")
+        assert stopped.startswith("*2\r\n+* Stopped at 1, stop reason = step over\r\n+-> 1   redis.call(")
+        assert "+<redis> set k v\r\n" in ask(debugger, "step")
+        if mode == "YES":
+            assert ask(other, "GET", "k") == "$-1\r\n"
+        rest = ask(debugger, "continue")
+        while data := debugger.recv(1000):
+            rest += data.decode()
+        assert rest == "*1\r\n+<endsession>\r\n$4\r\ndone\r\n"
+        assert ask(other, "GET", "k") == ("$-1\r\n" if mode == "YES" else "$1\r\nv\r\n")
+
+
 class TestTls:
     @pytest.fixture
     def server(self, tls_server: Server) -> Server:
@@ -189,6 +213,10 @@ class TestTls:
             while data := client.recv(100):
                 answer += data
             assert answer == b"+OK\r\n+OK\r\n"
+
+    @pytest.mark.parametrize("mode", ["YES", "SYNC"])
+    def test_a_script_is_debugged(self, server: Server, certificate: Certificate, mode: str) -> None:
+        debug_a_script(self.connect(server, certificate), self.connect(server, certificate), mode)
 
     def test_a_subscriber_that_never_reads_is_dropped(self, server: Server, certificate: Certificate) -> None:
         with self.connect(server, certificate) as deaf, self.connect(server, certificate) as other:
@@ -279,6 +307,12 @@ class TestUnixSockets:
                 with socket.create_connection(("127.0.0.1", server.port()), timeout=LONG) as client:
                     client.sendall(b"GET k\r\n")
                     assert client.recv(100) == b"$1\r\nv\r\n"
+                with socket.socket(socket.AF_UNIX) as debugger:
+                    debugger.settimeout(LONG)
+                    debugger.connect(path)
+                    debug_a_script(
+                        debugger, socket.create_connection(("127.0.0.1", server.port()), timeout=LONG), "YES"
+                    )
             assert not Path(path).exists()
 
     def test_by_its_description(self) -> None:

@@ -116,6 +116,9 @@ class Output:
         if small:
             self.write(b"".join(small))
 
+    def send(self) -> None:
+        """Send what waits for the end of the turn."""
+
     def close(self) -> None:
         """Disconnect once everything is sent."""
         raise NotImplementedError
@@ -182,7 +185,7 @@ class DirectOutput(Output):
             self._send_now(data)
 
     def send(self) -> None:
-        """Send what waits for the end of the turn."""
+        """See :meth:`Output.send`."""
         unsent = self._unsent
         if not unsent:
             return

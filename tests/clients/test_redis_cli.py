@@ -31,6 +31,38 @@ def cli(redis_cli: str, server: ServerThread) -> Cli:
     return cli
 
 
+def test_the_debugger(cli: Cli, tmp_path: Path) -> None:
+    pytest.importorskip("lupa", reason="scripts need Lua")
+    script = tmp_path / "script.lua"
+    script.write_text("local x = redis.call('incr', KEYS[1])\nredis.debug('now', x)\nreturn x + ARGV[1]\n")
+    shown = cli(
+        "--ldb-sync-mode", "--eval", str(script), "k", ",", "5", given="s\np x\nrestart\nb 3\nc\nr get k\nc\n"
+    )
+    lines = [re.sub("\x1b\\[[0-9;]*m", "", line) for line in shown.splitlines()]
+    assert [line for line in lines if line[:2] in ("* ", "->", "  ") or line[:1] == "<"] == [
+        "* Stopped at 1, stop reason = step over",
+        "-> 1   local x = redis.call('incr', KEYS[1])",
+        "<redis> incr k",
+        "<reply> 1",
+        "* Stopped at 2, stop reason = step over",
+        "-> 2   redis.debug('now', x)",
+        "<value> 1",
+        # Once more from the start. What was changed stays changed.
+        "* Stopped at 1, stop reason = step over",
+        "-> 1   local x = redis.call('incr', KEYS[1])",
+        "   2   redis.debug('now', x)",
+        "  #3   return x + ARGV[1]",
+        '<debug> line 2: "now", 2',
+        "* Stopped at 3, stop reason = break point",
+        "->#3   return x + ARGV[1]",
+        "<redis> get k",
+        '<reply> "2"',
+    ]
+    assert "(integer) 7" in lines
+    assert "(Lua debugging session ended)" in lines
+    assert cli("GET", "k") == "2\n"
+
+
 class TestOneCommand:
     def test_each_kind_of_reply(self, cli: Cli) -> None:
         assert cli("SET", "k", "v") == "OK\n"

@@ -83,14 +83,14 @@ def _private_memory() -> int:
     return 0
 
 
-def _close_all_but(kept: int) -> None:
-    """Close all descriptors but one, and those of standard input and output."""
+def _close_all_but(kept: set[int]) -> None:
+    """Close all descriptors but these, and those of standard input and output."""
     try:
         descriptors = [int(name) for name in os.listdir("/dev/fd")]
     except (OSError, ValueError):
         descriptors = list(range(_MOST_DESCRIPTORS))
     for descriptor in descriptors:
-        if descriptor > 2 and descriptor != kept:
+        if descriptor > 2 and descriptor not in kept:
             with suppress(OSError):
                 os.close(descriptor)
 
@@ -101,10 +101,11 @@ class Child:
 
     :param work: what it is to do.
     :param server: whose clock is the reactor.
+    :param keep: descriptors that it needs; all others are closed there.
     :raises OSError: there can't be one.
     """
 
-    def __init__(self, work: Work, server: Server) -> None:
+    def __init__(self, work: Work, server: Server, keep: tuple[int, ...] = ()) -> None:
         self._work = work
         reactor: Any = server.clock
         self._reactor = reactor
@@ -120,12 +121,12 @@ class Child:
             os.close(writing)
             raise
         if not self.pid:
-            self._run(writing, server)
+            self._run(writing, server, keep)
         server.note_fork(perf_counter() - start)
         os.close(writing)
         self._reactor.addReader(self)
 
-    def _run(self, writing: int, server: Server) -> None:
+    def _run(self, writing: int, server: Server, keep: tuple[int, ...]) -> None:
         """Be the child. Nothing of the reactor may happen here; it never returns."""
         status = 1
         try:
@@ -133,7 +134,7 @@ class Child:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
-            _close_all_but(writing)
+            _close_all_but({writing, *keep})
             server.show_title(self._work.title)
             run_on(server.configuration[self._work.cpu_list])
             with suppress(ValueError):  # it was logged

@@ -42,10 +42,10 @@ from twisted_resp.resp import (
     encode_alike,
     encode_into,
 )
-from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client
+from twisted_resp.server.client import REPLY_ON, REPLY_SKIP, Client, Conversation
 from twisted_resp.text.command_line import split_arguments
 from twisted_resp.text.integers import INT64_MAX
-from twisted_resp.transports import address_text, descriptor, reentrant_reactor, tune
+from twisted_resp.transports import address_text, conversation, descriptor, reentrant_reactor, tune
 
 if TYPE_CHECKING:
     from twisted_resp.protocol.factory import RespFactory
@@ -132,6 +132,8 @@ class RespProtocol(LineReceiver):
         client.deliver = self.deliver
         client.close = self.close
         client.hold = self.hold
+        client.converse = self._converse
+        client.owes_replies = self._owes_replies
         if server.scripting.reactor is None:
             server.scripting.reactor = reentrant_reactor(getattr(transport, "reactor", None))
         client.query_size = self._query_size
@@ -177,6 +179,15 @@ class RespProtocol(LineReceiver):
             transport.pauseProducing()
         elif not self._closing and self._held_size < _HELD_LIMIT:
             transport.resumeProducing()
+
+    def _owes_replies(self) -> bool:
+        return bool(self._out) or self._output.size > 0
+
+    def _converse(self) -> Conversation | None:
+        if self._out:
+            self._flush()
+        self._output.send()
+        return None if self._output.size else conversation(self.transport)
 
     def _stop_running(self) -> None:
         self._closing = True

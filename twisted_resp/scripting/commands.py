@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from twisted_resp import errors
@@ -20,6 +21,8 @@ from twisted_resp.commands.table import (
 )
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import OK, Reply
+from twisted_resp.scripting.debugging import DEBUGGED, IN_SYNC, debug
+from twisted_resp.scripting.engine import Engine
 from twisted_resp.scripting.flags import command_flags, read_shebang
 from twisted_resp.scripting.scripts import Scripts
 from twisted_resp.server.client import Client
@@ -99,6 +102,16 @@ def _eval(client: Client, source: bytes, numkeys: bytes, args: tuple[bytes, ...]
     if server.attention & MONITORED:
         # Before the commands inside.
         server.on_monitor(client, client.current)
+    if client.script_debugging:
+        engine: Engine = server.scripting.scripts.engine
+        return debug(client, engine, source, partial(_evaluate, client, source, numkeys, args, read_only))
+    return _evaluate(client, source, numkeys, args, read_only)
+
+
+def _evaluate(
+    client: Client, source: bytes, numkeys: bytes, args: tuple[bytes, ...], read_only: bool
+) -> Reply:
+    server = client.server
     keys = key_count(numkeys, args)
     scripts: Scripts = server.scripting.scripts
     return scripts.run(
@@ -112,6 +125,8 @@ def _evalsha(client: Client, sha: bytes, numkeys: bytes, args: tuple[bytes, ...]
         server.on_monitor(client, client.current)
     if len(sha) != 40:
         raise CommandError(_NO_SCRIPT)
+    if client.script_debugging:
+        raise CommandError(b"ERR Please use EVAL instead of EVALSHA for debugging")
     keys = key_count(numkeys, args)
     scripts: Scripts = server.scripting.scripts
     script = scripts.find(sha) or scripts.find(sha.lower())
@@ -233,11 +248,19 @@ def script_kill(client: Client) -> Reply:
 @command("SCRIPT DEBUG <mode: YES | SYNC | NO>", NOSCRIPT, since="3.2.0", complexity="O(1)")
 def script_debug(client: Client, mode: bytes) -> Reply:
     """Sets the debug mode of server-side Lua scripts."""
-    if mode.lower() == b"no":
-        return OK
-    if mode.lower() in (b"yes", b"sync"):
-        raise CommandError(b"ERR This server has no debugger for scripts")
-    raise CommandError(b"ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    if client.owes_replies():
+        raise CommandError(b"ERR SCRIPT DEBUG must be called outside a pipeline")
+    mode = mode.lower()
+    if mode == b"no":
+        client.script_debugging = 0
+    elif mode == b"yes":
+        # As in Redis: who has said SYNC before stays with that.
+        client.script_debugging |= DEBUGGED
+    elif mode == b"sync":
+        client.script_debugging |= DEBUGGED | IN_SYNC
+    else:
+        raise CommandError(b"ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    return OK
 
 
 @command("SCRIPT SHOW sha1", NOSCRIPT, since="8.0.0", complexity="O(1).")

@@ -11,7 +11,8 @@ the connection of the caller is not read from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -27,6 +28,7 @@ from twisted_resp.errors import CommandError
 from twisted_resp.resp import Map, Reply, SetReply
 from twisted_resp.scripting import flags as script_flags
 from twisted_resp.scripting.conversion import argument, for_lua
+from twisted_resp.scripting.debugger import Session
 from twisted_resp.scripting.interpreter import CountedError, Failure, Interpreter, available
 from twisted_resp.server.client import Client
 from twisted_resp.server.effects import ALL
@@ -35,19 +37,23 @@ from twisted_resp.server.monitoring import SCRIPT
 from twisted_resp.server.scripting import RunningScript
 from twisted_resp.server.server import LIMITED_MEMORY, UNWRITABLE, WITHOUT_REPLICAS, Server
 from twisted_resp.server.statistics import CommandEntry
+from twisted_resp.text.command_line import quote
 
 __all__ = ["Engine"]
 
 _log = Logger()
 
-# Kinds of answers to Lua, see ``answered`` in sandbox.lua.
-_ERROR = b"err"
+# The kind of answer to Lua that says that there was no call, see ``answered`` in sandbox.lua.
 _MISUSE = b"misuse"
 _WRITES = WRITE | MAY_REPLICATE
 # Where a command has none of these there is nothing to refuse, as a rule.
 _LOOKED_AT = NOSCRIPT | _WRITES | DENYOOM
 # How often the reactor looks at its sockets in one turn: to accept, read and answer.
 _LOOKS = 3
+
+
+class _RefusedError(CommandError):
+    """The error of a command that was not run."""
 
 
 def _not_here(*args: object) -> bytes | None:
@@ -66,6 +72,8 @@ class Engine:
         self._register = register
         #: Until when a library may take to load (``time.perf_counter``); None while none is loaded.
         self.deadline: float | None = None
+        #: The debugger's, while there is one.
+        self.session: Session | None = None
         self._client: Client | None = None
         self._interpreter: Interpreter | None = None
 
@@ -85,6 +93,7 @@ class Engine:
                 set_protocol=self._set_protocol,
                 set_replication=self._set_replication,
                 register=self._register,
+                debugger=_debugger(self),
                 version=self._server.flavour.redis_version,
                 random=self._server.random,
             )
@@ -235,6 +244,43 @@ class Engine:
         running, client = server.scripting.running, self._client
         if running is None or client is None:
             return None, _MISUSE, b"ERR redis.call can only be called inside a script"
+        words = self._words(args)
+        if isinstance(words, bytes):
+            return None, _MISUSE, b"ERR " + words
+        return for_lua(self._run_command(running, client, words), running.protocol, self.interpreter.table)
+
+    def call_debugged(self, args: tuple[Any, ...] | list[bytes]) -> Any:
+        """``redis.call`` while there is a session, which shows it."""
+        session, running, client = self.session, self._server.scripting.running, self._client
+        if session is None or not session.stepping or running is None or client is None:
+            return self._call(tuple(args))
+        words = self._words(tuple(args))
+        if isinstance(words, bytes):
+            session.failed(words)
+            return None, _MISUSE, b"ERR " + words
+        session.call(words)
+        reply = self._run_command(running, client, words)
+        if isinstance(reply, _RefusedError) and reply.message.startswith(b"ERR "):
+            session.failed(reply.message[4:])
+        elif isinstance(reply, CommandError):
+            session.failed(b"-" + reply.message)
+        if not isinstance(reply, _RefusedError):
+            session.reply(reply, running.protocol)
+        return for_lua(reply, running.protocol, self.interpreter.table)
+
+    @contextmanager
+    def debugged(self, session: Session) -> Iterator[None]:
+        """Have the script that runs meanwhile debugged."""
+        self.session = session
+        self.interpreter.debug(True)
+        try:
+            yield
+        finally:
+            self.session = None
+            self.interpreter.debug(False)
+
+    def _words(self, args: tuple[Any, ...]) -> list[bytes] | bytes:
+        """The words of a command, or what is wrong with them."""
         if len(args) == 1 and args[0] is None:
             args = tuple(self.interpreter.take_sunk()) or args
         words: list[bytes] = []
@@ -244,10 +290,12 @@ class Engine:
             else:
                 word = argument(arg)
                 if word is None:
-                    return None, _MISUSE, b"ERR Lua redis lib command arguments must be strings or integers"
+                    return b"Lua redis lib command arguments must be strings or integers"
                 words.append(word)
-        if not words:
-            return None, _MISUSE, b"ERR Please specify at least one argument for this redis lib call"
+        return words or b"Please specify at least one argument for this redis lib call"
+
+    def _run_command(self, running: RunningScript, client: Client, words: list[bytes]) -> Reply:
+        server = self._server
         entry = server.commands.get(words[0])
         if entry is None or entry.subcommands is not None or not entry.least <= len(words) <= entry.most:
             found = dispatch.find(server, words)
@@ -265,7 +313,7 @@ class Engine:
             return self._refused(entry, refusal)
         if entry.flags & WRITE:
             running.written = True
-        return for_lua(dispatch.call(client, entry, words), running.protocol, self.interpreter.table)
+        return dispatch.call(client, entry, words)
 
     def _refusal(
         self, running: RunningScript, client: Client, entry: CommandEntry, words: list[bytes]
@@ -314,11 +362,11 @@ class Engine:
             return errors.NO_REPLICAS
         return None
 
-    def _refused(self, entry: CommandEntry | None, message: bytes) -> Any:
+    def _refused(self, entry: CommandEntry | None, message: bytes) -> CommandError:
         if entry is not None:
             entry.rejected += 1
         self._count(message.split(b" ", 1)[0])
-        return None, _ERROR, message
+        return _RefusedError(message)
 
     def _may_run(self, *args: Any) -> Any:
         """``redis.acl_check_cmd``."""
@@ -421,6 +469,44 @@ def _caller(engine: Engine) -> Callable[..., Any]:
             return None, _MISUSE, b"ERR internal error"
 
     return call
+
+
+def _debugger(engine: Engine) -> dict[bytes, Callable[..., Any]]:
+    """What Lua calls of a session: the functions by their names in Lua."""
+    reference = ref(engine)
+
+    def function(name: str) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            engine = reference()
+            session = None if engine is None else engine.session
+            try:
+                return None if session is None else getattr(session, name)(*args)
+            except Exception:
+                _log.failure("the debugger failed")
+                return None
+
+        return call
+
+    def call_debugged(*args: Any) -> Any:
+        engine = reference()
+        try:
+            return None if engine is None else engine.call_debugged(args)
+        except Exception:
+            _log.failure("redis.call failed")
+            return None, _MISUSE, b"ERR internal error"
+
+    return {
+        b"debugged_call": call_debugged,
+        b"debug_line": function("at_line"),
+        b"debug_log": function("log"),
+        b"debug_value": function("log_value"),
+        b"debug_command": function("command"),
+        b"debug_source": function("log_line"),
+        b"debug_breakpoint": function("breakpoint"),
+        b"debug_message": function("debug"),
+        b"debug_failed": function("failed"),
+        b"quote": quote,
+    }
 
 
 def _look_at_sockets(reactor: Any, send_replies: Callable[[], None]) -> None:

@@ -67,6 +67,7 @@ class Interpreter:
     :param set_protocol: ``redis.setresp``, and ``set_replication`` is ``redis.set_repl``.
     :param register: ``redis.register_function``, with the name, the function, its description and its flags; answers
         what is wrong with them.
+    :param debugger: what there is for sessions of the debugger, see ``debugger.lua``.
     :param version: the version of Redis that scripts are told.
     """
 
@@ -79,6 +80,7 @@ class Interpreter:
         set_protocol: Callable[[int], None],
         set_replication: Callable[[int], None],
         register: Callable[..., bytes | None],
+        debugger: Mapping[bytes, Callable[..., Any]],
         version: bytes,
         random: Random,
     ) -> None:
@@ -114,6 +116,7 @@ class Interpreter:
             b"pack_float": packing.pack_float,
             b"unpack_double": packing.unpack_double,
             b"unpack_float": packing.unpack_float,
+            **debugger,
         }
         self._loadstring = lua.globals()[b"loadstring"]
         self._dump = lua.globals()[b"string"][b"dump"]
@@ -122,6 +125,7 @@ class Interpreter:
         self._run_function = api[b"run_function"]
         self._compile = api[b"compile_script"]
         self._load_library = api[b"load_library"]
+        self._debug = api[b"debug"]
         self._memory = api[b"memory"]
         self.api: Mapping[bytes, Any] = api
         api[b"close"]()
@@ -149,6 +153,10 @@ class Interpreter:
         problem = self._load_library(source)
         if problem is not None:
             raise CommandError(b"ERR " + problem)
+
+    def debug(self, on: bool) -> None:
+        """Let the debugger look at each line of the scripts that run from now on, or no more."""
+        self._debug(on)
 
     def take_sunk(self) -> list[Any]:
         """Many values that Lua could not pass at once."""

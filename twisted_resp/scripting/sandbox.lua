@@ -85,7 +85,11 @@ local function caught(ok, ...)
   return false, problem
 end
 
+local debugged = false -- whether there is a session of the debugger
+local host_failed = host.debug_failed
+
 local function raise(sentence)
+  if debugged then host_failed(sentence) end
   error({err = "ERR " .. sentence}, 0)
 end
 
@@ -116,6 +120,8 @@ local function hook()
   end
 end
 
+-- What each Lua thread is hooked with: the debugger sees every line.
+local current_hook, hooked_events = hook, ""
 sethook(hook, "", PULSE)
 
 ---------------------------------------------------------------------------------------------------------- the globals
@@ -350,7 +356,7 @@ end
 function coroutine_shown.create(body)
   if not is_script(body) then error("bad argument #1 to 'create' (Lua function expected)", 2) end
   local thread = create(body)
-  sethook(thread, hook, "", PULSE)
+  sethook(thread, current_hook, hooked_events, PULSE)
   return thread
 end
 local function resumed(ok, ...)
@@ -371,7 +377,7 @@ end
 function coroutine_shown.wrap(body)
   if not is_script(body) then error("bad argument #1 to 'wrap' (Lua function expected)", 2) end
   local thread = create(body)
-  sethook(thread, hook, "", PULSE)
+  sethook(thread, current_hook, hooked_events, PULSE)
   return function(...)
     return passed_on(resume(thread, ...))
   end
@@ -493,10 +499,17 @@ function redis.sha1hex(...)
   return host_sha1hex(type(text) == "string" and text or "")
 end
 
+local function misused()
+  local sentence = "wrong number or type of arguments"
+  if debugged then host_failed(sentence) end
+  return {err = "ERR " .. sentence}
+end
+
 function redis.error_reply(...)
   local text = ...
-  if select("#", ...) ~= 1 or type(text) ~= "string" then return {err = "ERR wrong number or type of arguments"} end
+  if select("#", ...) ~= 1 or type(text) ~= "string" then return misused() end
   if byte(text, 1) == 45 then text = text:sub(2) end
+  if debugged then host_failed("-" .. text) end
   local code, message = text:match("^([^ ]*) (.*)$")
   if not code then code, message = "ERR", text end
   return {err = code .. " " .. message:gsub("^[\r\n]+", ""):gsub("[\r\n]+$", "")}
@@ -504,7 +517,7 @@ end
 
 function redis.status_reply(...)
   local text = ...
-  if select("#", ...) ~= 1 or type(text) ~= "string" then return {err = "ERR wrong number or type of arguments"} end
+  if select("#", ...) ~= 1 or type(text) ~= "string" then return misused() end
   return {ok = text}
 end
 
@@ -544,9 +557,18 @@ function redis.log(...)
 end
 redis.LOG_DEBUG, redis.LOG_VERBOSE, redis.LOG_NOTICE, redis.LOG_WARNING = 0, 1, 2, 3
 
--- There is no debugger.
-function redis.breakpoint() return false end
-function redis.debug() end
+local debugger_hook, described
+local host_breakpoint, host_message = host.debug_breakpoint, host.debug_message
+function redis.breakpoint()
+  if debugged then host_breakpoint() end
+  return debugged
+end
+function redis.debug(...)
+  if not debugged then return end
+  local values = {}
+  for place = 1, select("#", ...) do values[place] = described((select(place, ...)), 0) end
+  host_message(concat(values, ", "))
+end
 function redis.replicate_commands() return true end
 redis.REDIS_VERSION, redis.REDIS_VERSION_NUM = host.version, host.version_number
 
@@ -802,6 +824,23 @@ local function load_library(source)
   return "Error registering functions: " .. tostring(problem)
 end
 
+-- The debugger is loaded when it is first used.
+local debug_library = {getinfo = getinfo, getlocal = debug.getlocal}
+local plain_call, debugged_call = host_call, host.debugged_call
+local function set_debugged(on)
+  if on and not debugger_hook then
+    local environment = copy(for_libraries)
+    environment.debug = debug_library
+    debugger_hook, described = setfenv(host_library("debugger"), environment)(host, compile, clean, shown, function()
+      return rawget(visible, "KEYS"), rawget(visible, "ARGV")
+    end, OURS)
+  end
+  debugged = on
+  host_call = on and debugged_call or plain_call
+  current_hook, hooked_events = on and debugger_hook or hook, on and "l" or ""
+  sethook(current_hook, hooked_events, PULSE)
+end
+
 local function compile_script(source)
   return compile(source, "@user_script")
 end
@@ -811,6 +850,7 @@ return {
   run_function = run_function,
   compile_script = compile_script,
   load_library = load_library,
+  debug = set_debugged,
   memory = function()
     if collectgarbage("count") < 1024 then collectgarbage() end
     return collectgarbage("count")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twisted_resp.server.tracking import Tracking
     from twisted_resp.server.waiting import Parked
 
-__all__ = ["REPLY_OFF", "REPLY_ON", "REPLY_SKIP", "Client", "Execute", "Transaction"]
+__all__ = ["REPLY_OFF", "REPLY_ON", "REPLY_SKIP", "Client", "Conversation", "Execute", "Transaction"]
 
 #: Client.reply_mode, as CLIENT REPLY sets it.
 REPLY_ON = 0
@@ -52,6 +52,29 @@ def _no_hold(held: bool) -> None:
 def _no_request() -> tuple[int, int]:
     """The request that a client without a connection has begun to send."""
     return 0, 0
+
+
+def _no_conversation() -> Conversation | None:
+    """How a client without a connection is spoken with in the middle of a command."""
+    return None
+
+
+class Conversation(Protocol):
+    """Speaking with a client in the middle of a command, while nothing else happens in this process.
+
+    :ivar descriptor: that of the socket.
+    """
+
+    descriptor: int
+
+    def send(self, data: bytes) -> None:
+        """Send ``data``, unless the client is gone."""
+
+    def receive(self) -> bytes | None:
+        """What arrives next: nothing if that is the end, None if it is quiet for some time."""
+
+    def give_away(self) -> None:
+        """The connection belongs to a child from now on."""
 
 
 class Transaction:
@@ -91,14 +114,14 @@ class Client:
     """
 
     __slots__ = (
-        "__weakref__", "address", "asking", "authenticated", "can_block", "channels", "close", "closing",
+        "__weakref__", "address", "asking", "authenticated", "can_block", "channels", "close", "closing", "converse",
         "created", "current", "db", "deliver", "dirty_watch", "execute", "fd", "hold", "id", "in_exec", "is_master",
         "kept",
         "last_command", "last_interaction", "lib_name", "lib_version", "local_address", "longest_reply", "monitoring",
-        "name", "no_evict", "no_touch", "output_size", "parked", "patterns", "protocol", "query_size",
-        "replica", "reply_mode", "request_sizes", "restricted", "server", "shard_channels", "total_commands",
-        "total_input", "total_output", "tracking", "transaction", "unguarded", "user", "watch_limits", "watched",
-        "write", "write_offset",
+        "name", "no_evict", "no_touch", "output_size", "owes_replies", "parked", "patterns", "protocol", "query_size",
+        "replica", "reply_mode", "request_sizes", "restricted", "script_debugging", "server", "shard_channels",
+        "total_commands", "total_input", "total_output", "tracking", "transaction", "unguarded", "user",
+        "watch_limits", "watched", "write", "write_offset",
     )  # fmt: skip
 
     def __init__(
@@ -151,6 +174,8 @@ class Client:
         #: The offset of the replication stream after its last write (WAIT).
         self.write_offset = 0
         self.closing = False
+        #: Whether EVAL begins a session of the debugger: bits of :mod:`twisted_resp.scripting.debugging`.
+        self.script_debugging = 0
         self.total_commands = 0
         self.total_input = 0
         self.total_output = 0
@@ -163,6 +188,10 @@ class Client:
         self.write: Callable[[bytes], None] = _no_write
         self.deliver: Callable[[bytes], None] = lambda data: self.write(data)
         self.close: Callable[[bool], None] = _no_close
+        #: Whether replies to earlier commands have not been sent yet.
+        self.owes_replies: Callable[[], bool] = bool
+        #: How to speak with the client in the middle of a command, if there is a way.
+        self.converse: Callable[[], Conversation | None] = _no_conversation
         #: Stop (True) reading from the connection for a while, or go on (False).
         self.hold: Callable[[bool], None] = _no_hold
         #: From how many bytes on a reply is not sent, but ends the connection.
@@ -312,4 +341,6 @@ class Client:
         self.longest_reply = _no_limit
         self.watch_limits = _nothing_to_watch
         self.query_size = self.output_size = int
+        self.owes_replies = bool
+        self.converse = _no_conversation
         self.request_sizes = _no_request
