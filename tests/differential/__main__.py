@@ -31,18 +31,24 @@ def _process(command: list[str], port: int) -> Iterator[Connection]:
             [*command, "--port", str(port), "--dir", directory], stdout=subprocess.DEVNULL
         )
         try:
-            for _ in range(200):
-                time.sleep(0.1)
-                try:
-                    connection = Connection("127.0.0.1", port)
-                    break
-                except OSError:
-                    continue
+            connection = _connected(process, port)
             yield connection
             connection.close()
         finally:
             process.kill()
             process.wait()
+
+
+def _connected(process: subprocess.Popen[bytes], port: int) -> Connection:
+    """Wait until a server listens."""
+    for _ in range(200):
+        time.sleep(0.1)
+        try:
+            return Connection("127.0.0.1", port)
+        except OSError:
+            if process.poll() is not None:
+                break
+    raise SystemExit(f"{process.args!r} does not listen: {process.poll()}")
 
 
 def shortened(reply: Item, other: Item) -> str:
