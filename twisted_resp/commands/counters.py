@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted_resp import errors
-from twisted_resp.commands.table import DENYOOM, FAST, WRITE, command
+from twisted_resp.commands.table import DENYOOM, FAST, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import STRING
 from twisted_resp.resp import Reply
@@ -25,6 +27,29 @@ _ALWAYS_FITS = 19
 def incr(client: Client, key: bytes) -> Reply:
     """Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist."""
     return _add(client, key, 1)
+
+
+@in_columns(incr, 2)
+def _incr_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
+    found = client.db.glance(keys)
+    if found is None:
+        return ()
+    numbers: dict[bytes, int] = {}
+    replies = []
+    for key, value in zip(keys, found):
+        number = numbers.get(key, 0)
+        if not number and value is not None:
+            if not (
+                type(value) is bytes and value.isdigit() and value[0] != _ZERO and len(value) < _ALWAYS_FITS
+            ):
+                return ()
+            number = int(value)
+        number += 1
+        numbers[key] = number
+        replies.append(number)
+    if not client.db.store_strings(list(numbers), map(b"%d".__mod__, numbers.values()), len(keys)):
+        return ()
+    return replies
 
 
 @command("DECR key", WRITE | DENYOOM | FAST, since="1.0.0", complexity="O(1)", keys=["RW access update"])

@@ -13,7 +13,7 @@ from typing import Final
 from twisted_resp import errors
 from twisted_resp.commands.numbers import draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
-from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
+from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.database import Database
 from twisted_resp.keyspace.events import HASH
@@ -70,6 +70,21 @@ def hset(client: Client, key: bytes, *pairs: bytes) -> Reply:
         value = db.create(key, Hash)
     added = value.set_many(pairs)
     db.grown(key, b"hset", HASH, len(pairs) >> 1)
+    return added
+
+
+@in_columns(hset, 4)
+def _hset_in_columns(
+    client: Client, keys: list[bytes], fields: list[bytes], values: list[bytes]
+) -> Sequence[Reply]:
+    db = client.db
+    alike, value = db.edit_alike(keys, Hash)
+    if not alike:
+        return ()
+    if value is None:
+        value = db.create(keys[0], Hash)
+    added = value.set_each(fields, values)
+    db.grown(keys[0], b"hset", HASH, len(fields))
     return added
 
 

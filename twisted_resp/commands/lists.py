@@ -10,7 +10,7 @@ from typing import Final
 
 from twisted_resp import errors
 from twisted_resp.commands.numbers import at_least, integer
-from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
+from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import LIST
 from twisted_resp.resp import NULL_ARRAY, OK, Reply
@@ -70,6 +70,19 @@ def lpush(client: Client, key: bytes, *elements: bytes) -> Reply:
     return length
 
 
+@in_columns(lpush, 3)
+def _lpush_in_columns(client: Client, keys: list[bytes], elements: list[bytes]) -> Sequence[Reply]:
+    db = client.db
+    alike, value = db.edit_alike(keys, List)
+    if not alike:
+        return ()
+    if value is None:
+        value = db.create(keys[0], List)
+    lengths = value.push_left_each(elements)
+    db.grown(keys[0], b"lpush", LIST, len(elements))
+    return lengths
+
+
 @command(
     "RPUSH key element [element ...]",
     WRITE | DENYOOM | FAST,
@@ -87,6 +100,19 @@ def rpush(client: Client, key: bytes, *elements: bytes) -> Reply:
     length = value.push_right(elements)
     db.grown(key, b"rpush", LIST, len(elements))
     return length
+
+
+@in_columns(rpush, 3)
+def _rpush_in_columns(client: Client, keys: list[bytes], elements: list[bytes]) -> Sequence[Reply]:
+    db = client.db
+    alike, value = db.edit_alike(keys, List)
+    if not alike:
+        return ()
+    if value is None:
+        value = db.create(keys[0], List)
+    lengths = value.push_right_each(elements)
+    db.grown(keys[0], b"rpush", LIST, len(elements))
+    return lengths
 
 
 @command(
@@ -142,6 +168,22 @@ def lpop(client: Client, key: bytes, *count: bytes) -> Reply:
     return element
 
 
+@in_columns(lpop, 2)
+def _lpop_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
+    return _pop_in_columns(client, keys, True)
+
+
+def _pop_in_columns(client: Client, keys: list[bytes], left: bool) -> Sequence[Reply]:
+    alike, value = client.db.edit_alike(keys, List)
+    if not alike:
+        return ()
+    if value is None:
+        return [None] * len(keys)
+    popped = value.pop_left_each(len(keys)) if left else value.pop_right_each(len(keys))
+    client.db.edited(keys[0], b"lpop" if left else b"rpop", LIST, len(popped))
+    return popped + [None] * (len(keys) - len(popped))
+
+
 @command(
     "RPOP key [count]",
     WRITE | FAST,
@@ -162,6 +204,11 @@ def rpop(client: Client, key: bytes, *count: bytes) -> Reply:
     element = value.pop_right()
     db.edited(key, b"rpop", LIST)
     return element
+
+
+@in_columns(rpop, 2)
+def _rpop_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
+    return _pop_in_columns(client, keys, False)
 
 
 def _pop_count(client: Client, key: bytes, arguments: Sequence[bytes], left: bool) -> Reply:

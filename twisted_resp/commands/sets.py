@@ -12,7 +12,7 @@ from typing import Final, cast
 from twisted_resp import errors
 from twisted_resp.commands.numbers import at_least, draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
-from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
+from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import SET
 from twisted_resp.resp import Reply, SetReply
@@ -58,6 +58,19 @@ def sadd(client: Client, key: bytes, *members: bytes) -> Reply:
     added = value.add(members)
     if added:
         db.grown(key, b"sadd", SET, added)
+    return added
+
+
+@in_columns(sadd, 3)
+def _sadd_in_columns(client: Client, keys: list[bytes], members: list[bytes]) -> Sequence[Reply]:
+    db = client.db
+    alike, value = db.edit_alike(keys, Set)
+    if not alike:
+        return ()
+    if value is None:
+        value = db.create(keys[0], Set)
+    added = value.add_each(members)
+    db.grown(keys[0], b"sadd", SET, sum(added))
     return added
 
 
@@ -206,6 +219,18 @@ def spop(client: Client, key: bytes, *count: bytes) -> Reply:
     if server.effects.active:
         server.effects.replace(b"SREM", key, member)
     return member
+
+
+@in_columns(spop, 2)
+def _spop_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
+    alike, value = client.db.edit_alike(keys, Set)
+    if not alike or client.server.effects.active:
+        return ()
+    if value is None:
+        return [None] * len(keys)
+    popped: list[Reply] = value.pop_each(client.server.random, min(len(keys), len(value)))
+    client.db.edited(keys[0], b"spop", SET, len(popped))
+    return popped + [None] * (len(keys) - len(popped))
 
 
 def _pop_many(client: Client, key: bytes, options: Sequence[bytes]) -> Reply:

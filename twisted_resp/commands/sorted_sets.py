@@ -7,12 +7,12 @@ ZADD and ZPOPMIN of one member are the hot path. Ranges are in `sorted_set_range
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, cast
 
 from twisted_resp import errors
 from twisted_resp.commands.numbers import at_least, draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
-from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
+from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import ZSET
 from twisted_resp.resp import NULL_ARRAY, Reply
@@ -100,6 +100,22 @@ def zadd(client: Client, key: bytes, *words: bytes) -> Reply:
     if done >= UPDATED:
         db.grown(key, b"zadd", ZSET)
     return 1 if done == ADDED else 0
+
+
+@in_columns(zadd, 4)
+def _zadd_in_columns(
+    client: Client, keys: list[bytes], words: list[bytes], members: list[bytes]
+) -> Sequence[Reply]:
+    db = client.db
+    scores = list(map(parse_double, words))
+    if None in scores:
+        return ()
+    alike, value = db.edit_alike(keys, SortedSet)
+    if not alike or value is None or value.encoding == b"listpack":
+        return ()
+    done = [value.put(member, score)[0] for member, score in zip(members, cast("list[float]", scores))]
+    db.grown(keys[0], b"zadd", ZSET, sum(one >= UPDATED for one in done))
+    return [1 if one == ADDED else 0 for one in done]
 
 
 def _add_many(client: Client, key: bytes, words: Sequence[bytes]) -> Reply:
@@ -220,6 +236,18 @@ def zpopmin(client: Client, key: bytes, *count: bytes) -> Reply:
     pair = value.pop_min()
     db.edited(key, b"zpopmin", ZSET)
     return list(pair)
+
+
+@in_columns(zpopmin, 2)
+def _zpopmin_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
+    alike, value = client.db.edit_alike(keys, SortedSet)
+    if not alike:
+        return ()
+    if value is None:
+        return [[] for _ in keys]
+    popped = [list(value.pop_min()) for _ in range(min(len(keys), len(value)))]
+    client.db.edited(keys[0], b"zpopmin", ZSET, len(popped))
+    return popped + [[] for _ in range(len(keys) - len(popped))]
 
 
 @command(

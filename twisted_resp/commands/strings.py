@@ -6,6 +6,7 @@ without options they do nothing but look up and store.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from twisted_resp import errors
@@ -27,7 +28,7 @@ from twisted_resp.commands.expire_options import (
 )
 from twisted_resp.commands.getkeys import set_keys
 from twisted_resp.commands.keyspecs import Index, KeyNum, KeySpec
-from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command
+from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.database import Database, as_string
 from twisted_resp.keyspace.events import STRING
@@ -60,6 +61,11 @@ def get(client: Client, key: bytes) -> Reply:
     value = client.db.read(key)
     # What read_string does, without one more call for the usual kinds.
     return value if value is None or type(value) is bytes else as_string(value)
+
+
+@in_columns(get, 2)
+def _get_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
+    return client.db.read_strings(keys) or ()
 
 
 @command(
@@ -97,6 +103,11 @@ def set_(client: Client, key: bytes, value: bytes, *options: bytes) -> Reply:
         return _set_with_options(client, key, value, options)
     client.db.store(key, value, b"set", STRING)
     return OK
+
+
+@in_columns(set_, 3)
+def _set_in_columns(client: Client, keys: list[bytes], values: list[bytes]) -> Sequence[Reply]:
+    return [OK] * len(keys) if client.db.store_strings(keys, values) else ()
 
 
 def _set_with_options(client: Client, key: bytes, value: bytes, options: tuple[bytes, ...]) -> Reply:
@@ -268,6 +279,9 @@ def getex(client: Client, key: bytes, *options: bytes) -> Reply:
 )
 def mget(client: Client, *keys: bytes) -> Reply:
     """Atomically returns the string values of one or more keys."""
+    found = client.db.read_strings(keys)
+    if found is not None:
+        return list(found)
     read = client.db.read
     values: list[Reply] = []
     for key in keys:
@@ -313,6 +327,8 @@ def msetnx(client: Client, *pairs: bytes) -> Reply:
 
 
 def _store_pairs(db: Database, pairs: tuple[bytes, ...], keep_ttl: bool) -> None:
+    if not keep_ttl and db.store_strings(pairs[::2], pairs[1::2]):
+        return
     store = db.store
     words = iter(pairs)
     for key in words:

@@ -31,8 +31,8 @@ from twisted_resp.resp import Reply
 __all__ = [
     "ADMIN", "ALLOW_BUSY", "ASKING", "BLOCKING", "DENYOOM", "FAST", "FLAG_NAMES", "LOADING", "MAY_REPLICATE",
     "MOVABLE_KEYS", "NOSCRIPT", "NO_ASYNC_LOADING", "NO_AUTH", "NO_MANDATORY_KEYS", "NO_MULTI", "PROTECTED", "PUBSUB",
-    "READONLY", "SENTINEL", "SKIP_MONITOR", "SKIP_SLOWLOG", "STALE", "WRITE", "Command", "all_commands", "command",
-    "container",
+    "READONLY", "SENTINEL", "SKIP_MONITOR", "SKIP_SLOWLOG", "STALE", "WRITE", "ColumnForm", "Command", "all_commands",
+    "column_form", "command", "container", "in_columns",
 ]  # fmt: skip
 
 WRITE: Final = 1 << 0
@@ -231,6 +231,35 @@ def command(
         return handler
 
     return declare
+
+
+#: What :func:`in_columns` declares.
+ColumnForm = Callable[..., Sequence[Reply]]
+
+_COLUMN_FORMS: Final[dict[tuple[Any, int], ColumnForm]] = {}
+
+
+def in_columns(handler: Callable[..., Reply], words: int) -> Callable[[ColumnForm], ColumnForm]:
+    """Declare the function below as what runs a whole pipeline of calls of a handler at once.
+
+    It is called with the client and a column for each argument: the first arguments of all calls, their second ones,
+    and so on. It does the first so many of the calls, all or none if it likes, and returns their replies; the rest is
+    run one by one. So what is out of the ordinary it leaves alone, above all what is answered with an error. It is only
+    asked where nobody listens to changes (:attr:`Keyspace.is_unobserved`) and accesses are noted as times.
+
+    :param handler: that of a command which does nothing but read and change keys.
+    :param words: how many words each of the calls has, with the name.
+    """
+
+    def declare(form: ColumnForm) -> ColumnForm:
+        _COLUMN_FORMS[handler, words] = form
+        return form
+
+    return declare
+
+
+#: The column form of a handler and a number of words, or None.
+column_form: Final = _COLUMN_FORMS.get
 
 
 def container(

@@ -74,6 +74,11 @@ class Keyspace:
         self.lazy_free = LazyFree(clock)
         self.databases = [Database(self, index) for index in range(count)]
 
+    @property
+    def is_unobserved(self) -> bool:
+        """Whether nobody listens to changes of keys, and an access is noted as its time."""
+        return not (self.on_before or self.on_modified or self.on_event) and self.touching == TOUCH_LRU
+
     def clock_turned(self) -> None:
         """The clock was stopped, set or started by hand: read it anew, and set the timer of expiry by it."""
         self._seconds = self.clock.seconds

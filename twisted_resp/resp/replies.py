@@ -156,6 +156,8 @@ SMALL_INTEGERS: Final = [b":%d\r\n" % n for n in range(SHORT)]
 _STRINGS: Final = frozenset((bytes,))
 _STRINGS_AND_NULLS: Final = frozenset((bytes, type(None)))
 _INTEGERS: Final = frozenset((int,))
+_NULLS: Final = frozenset((type(None),))
+_ARRAYS: Final = frozenset((list,))
 
 
 def encode(reply: Reply, protocol: int = 2) -> bytes:
@@ -213,6 +215,12 @@ def encode_alike(out: list[bytes], replies: list[Reply], protocol: int) -> bool:
             return True
         except IndexError:
             pass
+    elif kinds == _NULLS:
+        out.append((b"$-1\r\n" if protocol == 2 else b"_\r\n") * len(replies))
+        return True
+    elif kinds == _ARRAYS and not any(replies):
+        out.append(b"*0\r\n" * len(replies))
+        return True
     return False
 
 

@@ -184,6 +184,17 @@ class Hash:
                 self.set(field, value)
         return len(fields) - before
 
+    def set_each(self, names: Sequence[bytes], values: Sequence[bytes]) -> list[int]:
+        """Set each of the fields, as so many calls of :meth:`set`; returns for each whether it is new, 1 or 0."""
+        if self.encoding != _HASHTABLE or self._expiries or self._index is not None:
+            return list(map(int, map(self.set, names, values)))
+        fields = self._fields
+        added = []
+        for name, value in zip(names, values):
+            added.append(0 if name in fields else 1)
+            fields[name] = value
+        return added
+
     def remove(self, fields: Iterable[bytes]) -> int:
         """Remove `fields` (HDEL); returns how many were there."""
         known = self._fields

@@ -227,6 +227,70 @@ class List:
             self._shrink()
         return element
 
+    # What many commands do, each with one element.
+
+    def push_left_each(self, elements: list[bytes]) -> Sequence[int]:
+        """Insert each at the head, as so many calls of :meth:`push_left`; returns the lengths after each."""
+        length = len(self)
+        quick = self._quick
+        if quick is None:
+            size = self._size_with(elements)
+            if size is not None:
+                self._items[:0] = elements[::-1]
+                self._size = size
+                return range(length + 1, length + 1 + len(elements))
+        elif quick.extend_head(elements):
+            return range(length + 1, length + 1 + len(elements))
+        return [self.push_left((element,)) for element in elements]
+
+    def push_right_each(self, elements: list[bytes]) -> Sequence[int]:
+        """Append each at the tail, as so many calls of :meth:`push_right`; returns the lengths after each."""
+        length = len(self)
+        quick = self._quick
+        if quick is None:
+            size = self._size_with(elements)
+            if size is not None:
+                self._items += elements
+                self._size = size
+                return range(length + 1, length + 1 + len(elements))
+        elif quick.extend_tail(elements):
+            return range(length + 1, length + 1 + len(elements))
+        return [self.push_right((element,)) for element in elements]
+
+    def _size_with(self, elements: list[bytes]) -> int | None:
+        """The size of the listpack with more elements, if it surely stays one while they come one by one."""
+        fill = self._limits.list_max_listpack_size
+        if self._exact or not -6 < fill < 0:
+            return None
+        size = self._size + sum(map(rough_entry_bytes, elements))
+        return size if size <= NODE_BYTES[fill] else None
+
+    def pop_left_each(self, count: int) -> list[bytes]:
+        """Take at most `count` elements from the head, as so many calls of :meth:`pop_left`."""
+        quick = self._quick
+        if quick is None:
+            items = self._items
+            popped = items[:count]
+            del items[:count]
+            self._size -= sum(map(entry_bytes if self._exact else rough_entry_bytes, popped))
+            return popped
+        if quick.has_more_first(count):
+            return quick.take_head(count)
+        return [self.pop_left() for _ in range(min(count, len(self)))]
+
+    def pop_right_each(self, count: int) -> list[bytes]:
+        """Take at most `count` elements from the tail, as so many calls of :meth:`pop_right`."""
+        quick = self._quick
+        if quick is None:
+            items = self._items
+            popped = items[: -count - 1 : -1]
+            del items[-count:]
+            self._size -= sum(map(entry_bytes if self._exact else rough_entry_bytes, popped))
+            return popped
+        if quick.has_more_last(count):
+            return quick.take_tail(count)
+        return [self.pop_right() for _ in range(min(count, len(self)))]
+
     def pop_left_many(self, count: int) -> list[bytes]:
         """Take at most `count` elements from the head, first one first."""
         count = min(count, len(self))

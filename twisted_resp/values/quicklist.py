@@ -272,6 +272,73 @@ class Quicklist:
             nodes.pop()
         return element
 
+    # Many elements at the ends, where that is all there is to it: one node takes or has them all.
+
+    def _size_with(self, node: Node, elements: list[bytes]) -> int | None:
+        """The size of a node with more elements, if they surely go there, one by one."""
+        if node.plain or node.exact or self._limits.quicklist_packed_threshold:
+            return None
+        size = node.size + sum(map(rough_entry_bytes, elements))
+        fits = size + _ENTRY_OVERHEAD <= self._most_bytes and len(node.elements) + len(elements) <= self._most
+        return size if fits else None
+
+    def extend_head(self, elements: list[bytes]) -> bool:
+        """Insert each at the head; answers whether it was done, else nothing was."""
+        node = self.nodes[0] if self.nodes else None
+        size = None if node is None else self._size_with(node, elements)
+        if node is None or size is None:
+            return False
+        if isinstance(node.elements, deque):
+            node.elements.extendleft(elements)
+        else:
+            node.elements[:0] = elements[::-1]
+            if len(node.elements) > _SHORT:
+                node.elements = deque(node.elements)
+        node.size = size
+        self.count += len(elements)
+        return True
+
+    def extend_tail(self, elements: list[bytes]) -> bool:
+        """Append each at the tail; answers whether it was done, else nothing was."""
+        node = self.nodes[-1] if self.nodes else None
+        size = None if node is None else self._size_with(node, elements)
+        if node is None or size is None:
+            return False
+        node.elements.extend(elements)
+        node.size = size
+        self.count += len(elements)
+        return True
+
+    def has_more_first(self, count: int) -> bool:
+        """Whether `count` elements less at the head leave the nodes as many as they are, which is more than one."""
+        return len(self.nodes) > 1 and len(self.nodes[0].elements) > count
+
+    def has_more_last(self, count: int) -> bool:
+        """The same, at the tail."""
+        return len(self.nodes) > 1 and len(self.nodes[-1].elements) > count
+
+    def take_head(self, count: int) -> list[bytes]:
+        """Take elements that the first node has, and more (:meth:`has_more_first`); the first one first."""
+        node = self.nodes[0]
+        elements = node.elements
+        if isinstance(elements, deque):
+            taken = [elements.popleft() for _ in range(count)]
+        else:
+            taken = elements[:count]
+            del elements[:count]
+        node.size -= sum(map(entry_bytes if node.exact else rough_entry_bytes, taken))
+        self.count -= count
+        return taken
+
+    def take_tail(self, count: int) -> list[bytes]:
+        """Take elements that the last node has, and more (:meth:`has_more_last`); the last one first."""
+        node = self.nodes[-1]
+        elements = node.elements
+        taken = [elements.pop() for _ in range(count)]
+        node.size -= sum(map(entry_bytes if node.exact else rough_entry_bytes, taken))
+        self.count -= count
+        return taken
+
     # The middle.
 
     def locate(self, index: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ members is the one in the index.
 
 from __future__ import annotations
 
-from itertools import chain, filterfalse, islice
+from itertools import chain, filterfalse, islice, repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted_resp.values.dense import DenseIndex
@@ -159,6 +159,22 @@ class Set:
                 self._add_new(member)
         return added
 
+    def add_each(self, members: list[bytes]) -> list[int]:
+        """Add each of `members`, as so many calls of :meth:`add`; returns what each of them would."""
+        if self.encoding != _HASHTABLE:
+            return [self.add((member,)) for member in members]
+        if self._index is not None:
+            return list(map(int, map(self._index.add, members)))
+        known = self._members
+        added = []
+        for member in members:
+            if member in known:
+                added.append(0)
+            else:
+                known[member] = None
+                added.append(1)
+        return added
+
     def _most_integers(self) -> int:
         return min(self._limits.set_max_intset_entries, _LARGEST_INTSET)
 
@@ -262,6 +278,12 @@ class Set:
         member = next(islice(members, int(rng.random() * len(members)), None))
         del members[member]
         return member
+
+    def pop_each(self, rng: Random, count: int) -> list[bytes]:
+        """Take members out, as so many calls of :meth:`pop`; there must be as many."""
+        if self._index is None:
+            return [self.pop(rng) for _ in range(count)]
+        return list(map(self._index.pop_random, repeat(rng, count)))
 
     def pop_many(self, rng: Random, count: int) -> list[bytes]:
         """Take `count` random distinct members out, or all if there are no more."""
