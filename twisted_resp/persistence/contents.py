@@ -58,7 +58,12 @@ def load_data(server: Server, data: Data, replace: bool = False) -> int:
 
 
 def load_steps(
-    server: Server, data: Data, replace: bool = False, before: int = 0, into: Keyspace | None = None
+    server: Server,
+    data: Data,
+    replace: bool = False,
+    before: int = 0,
+    into: Keyspace | None = None,
+    left_out: list[tuple[int, bytes]] | None = None,
 ) -> Generator[None, None, int]:
     """Add what an RDB file holds to the data, without events, step by step. Keys that have expired are left out.
 
@@ -67,6 +72,7 @@ def load_steps(
     :param before: how many bytes of other files were read, for :attr:`Server.loading`.
     :param into: takes the keys, instead of the server's keyspace; the libraries of functions take the place of those
         that are there.
+    :param left_out: is filled with the keys that have expired, and their databases.
     :return: how many bytes of the data the RDB takes.
     :raises RdbError: something is wrong with the data. What came before that has been loaded.
     """
@@ -96,6 +102,8 @@ def load_steps(
                 delay = configuration[b"key-load-delay"]
             if expires_at is not None and expires_at < now and not keep_expired:
                 expired += 1
+                if left_out is not None:
+                    left_out.append((index, key))
                 continue
             if index >= len(databases):
                 raise RdbError(f"there is a database {index} in it, but there are only {len(databases)} here")

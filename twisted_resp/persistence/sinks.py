@@ -77,10 +77,13 @@ class RdbSink:
             (b"aof-base", b"0"),
         ):
             writer.aux(name, value)
-        link = server.replication.master and server.replication.master.client
-        if link:
-            # A replica of ours gets our master's stream from here on, and must know which database that has selected.
-            writer.aux(b"repl-stream-db", b"%d" % link.db.index)
+        replication = server.replication
+        selected = replication.stream_database
+        if selected is not None:
+            # Who begins with these data gets the stream from here on, and must know which database that has selected.
+            writer.aux(b"repl-stream-db", b"%d" % selected)
+            writer.aux(b"repl-id", replication.id)
+            writer.aux(b"repl-offset", b"%d" % replication.offset)
         for code in server.scripting.sources():
             writer.function(code)
         policy = configuration[b"maxmemory-policy"]

@@ -202,10 +202,11 @@ class Snapshots(Saving):
         """Add what the snapshot holds to the data, at once; see :meth:`load_steps`."""
         load_now(self.load_steps(replace))
 
-    def load_steps(self, replace: bool = False) -> Steps:
+    def load_steps(self, replace: bool = False, left_out: list[tuple[int, bytes]] | None = None) -> Steps:
         """Add what the snapshot holds to the data, step by step.
 
         :param replace: whether its keys replace those that are there; else such a key is an error.
+        :param left_out: is filled with the keys that have expired, and their databases.
         :raises OSError: it can't be read.
         :raises RdbError: something is wrong with it; what came before that is loaded.
         """
@@ -219,7 +220,7 @@ class Snapshots(Saving):
             loading.begin(size)
             try:
                 with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-                    yield from load_steps(self._server, data, replace)
+                    yield from load_steps(self._server, data, replace, left_out=left_out)
             finally:
                 loading.end()
         keyspace.dirty = dirty
@@ -232,7 +233,12 @@ class Snapshots(Saving):
         if not self._server.dbfilename or not os.path.exists(self.path):
             return
         began = time.monotonic()
-        yield from self.load_steps()
+        expired: list[tuple[int, bytes]] = []
+        if self._server.configuration[b"replicaof"]:
+            # What expires is the master's to say.
+            self._server.keyspace.hold_expiry = True
+        yield from self.load_steps(left_out=expired)
+        self._server.replication.resume(expired)
         self._saved_dirty = self._server.keyspace.dirty
         _log.info("DB loaded from disk: {seconds:.3f} seconds", seconds=time.monotonic() - began)
 

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted_resp.errors import CommandError
 from twisted_resp.replication.acknowledgements import Acknowledgements
 from twisted_resp.replication.failover import Failover
-from twisted_resp.replication.snapshots import empty_snapshot, snapshot
+from twisted_resp.replication.snapshots import database_of_stream, empty_snapshot, place_in_history, snapshot
 from twisted_resp.resp import NO_REPLY, Reply
 from twisted_resp.server.client import Client
 from twisted_resp.server.effects import REPLICAS
@@ -50,6 +50,7 @@ class Feed(Replication):
     :ivar acknowledgements: the clients that WAIT.
     :ivar failover: the change of places with a replica, if one goes on.
     :ivar link: the connection to the master, or the attempts at one; None for a master.
+    :ivar master_database: the database that our master's stream had selected when we heard it last.
     """
 
     def __init__(self, server: Server) -> None:
@@ -57,6 +58,7 @@ class Feed(Replication):
         self.acknowledgements = Acknowledgements(self)
         self.failover = Failover(self)
         self.link: Link | None = None
+        self.master_database = 0
         self._backlog: bytearray | None = None
         self._unsent: list[bytes] = []
         self._selected = -1
@@ -123,6 +125,35 @@ class Feed(Replication):
         # They come back at once, and learn of the new id.
         self.disconnect_replicas()
         self.attend()
+        self._expect_replicas()
+
+    @property
+    def stream_database(self) -> int | None:
+        """See :attr:`Replication.stream_database`."""
+        if self.master is None:
+            # Before the first SELECT it does not matter which: there will be one.
+            return max(0, self._selected) if self._backlog is not None else None
+        if self.master.client is not None:
+            return int(self.master.client.db.index)
+        return None if self.link is None or self.link.spoilt else self.master_database
+
+    def resume(self, expired: Sequence[tuple[int, bytes]]) -> None:
+        """See :meth:`Replication.resume`."""
+        server = self.server
+        place, database = place_in_history(server), database_of_stream(server)
+        if place is None or database is None:
+            return
+        if server.configuration[b"replicaof"]:
+            self.id, self.offset = place
+            self.master_database = database
+            return
+        # Replicas of that history may go on, and learn that it is ours from here.
+        self.second_id, self.offset = place
+        self.second_offset = self.offset + 1
+        self.make_backlog()
+        word = b"UNLINK" if server.keyspace.lazy_free.on_expire else b"DEL"
+        self._tell([(index, [word, key]) for index, key in expired])
+        self.send()
         self._expect_replicas()
 
     # -- feeding

@@ -24,11 +24,11 @@ from twisted_resp.errors import CommandError
 from twisted_resp.persistence.loading import LoadInSlices
 from twisted_resp.rdb.format import RdbError
 from twisted_resp.replication.full_sync import Snapshot
+from twisted_resp.replication.snapshots import database_of_stream
 from twisted_resp.resp import RequestDecoder
 from twisted_resp.server.client import Client
 from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.replication import NO_ID, Master
-from twisted_resp.text.integers import parse_integer
 from twisted_resp.tls import TlsError, encrypted_client
 
 if TYPE_CHECKING:
@@ -79,8 +79,6 @@ class Link:
         self.server = feed.server
         #: Whether what we have is worth nothing, so that we must ask for all of it.
         self.spoilt = False
-        #: The database that the stream has selected last.
-        self.selected = 0
         self._clock = feed.server.clock
         self._connector: IConnector | None = None
         self._protocol: MasterProtocol | None = None
@@ -262,7 +260,7 @@ class MasterProtocol(Protocol):
             self._snapshot = None
         client, self._client = self._client, None
         if client is not None:
-            self._link.selected = client.db.index
+            self._feed.master_database = client.db.index
             self._master.client = None
             client.discard_transaction()
             client.disconnected()
@@ -429,13 +427,12 @@ class MasterProtocol(Protocol):
         _log.info("MASTER <-> REPLICA sync: Finished with success")
         self._server.tell_supervisor(f"{_SYNC}: Finished with success. {_READY}")
         # The stream of a replica begins within that of its master.
-        selected = parse_integer(server.saving.facts.get(b"repl-stream-db", b"0")) or 0
-        self._link.selected = selected if 0 <= selected < len(server.keyspace.databases) else 0
+        self._feed.master_database = database_of_stream(server) or 0
         if self._lost:
             self.end()
             self._link.lost()
             return
-        self._start_stream(self._link.selected)
+        self._start_stream(self._feed.master_database)
         self._pause(False)
         early = b"".join(self._early)
         self._early.clear()
@@ -459,7 +456,7 @@ class MasterProtocol(Protocol):
 
     def _go_on(self, history: bytes) -> None:
         self._feed.continue_history(history)
-        self._start_stream(self._link.selected)
+        self._start_stream(self._feed.master_database)
 
     def _start_stream(self, database: int) -> None:
         server = self._server

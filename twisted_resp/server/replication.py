@@ -140,6 +140,19 @@ class Replication:
         """How many bytes are in the backlog."""
         return 0
 
+    # -- what a snapshot is to know
+
+    @property
+    def stream_database(self) -> int | None:
+        """The database that the stream has selected last; None where nobody could go on from a snapshot."""
+        return None
+
+    def resume(self, expired: Sequence[tuple[int, bytes]]) -> None:
+        """The server starts, and its snapshot is loaded: go on in the history that it tells of.
+
+        :param expired: the keys, with their databases, that have expired since and were left out.
+        """
+
     # -- questions
 
     def good_replicas(self) -> int:

@@ -380,6 +380,9 @@ class Server:
             entry.reset()
         keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_fields = keyspace.evicted = 0
         keyspace.lazy_free.freed = 0
+        replication, file = self.replication, self.append_only
+        replication.full_syncs = replication.partial_syncs = replication.refused_partial_syncs = 0
+        file.rewrites = file.failures = file.delayed = self.saving.saves = 0
 
     def rename_command(self, name: bytes, new_name: bytes) -> None:
         """Let a command go by another name, or, with an empty one, by none (``rename-command``).
