@@ -30,6 +30,9 @@ settings.register_profile(
 settings.register_profile("explore", settings.get_profile("steady"), derandomize=False, max_examples=1000)
 settings.load_profile("steady")
 
+#: Seconds after which a test gives up waiting for what ought to come at once, which takes a while on a busy machine.
+LONG = 60
+
 # Some tests start programs. These compile the package once, not once each, whatever the shell says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

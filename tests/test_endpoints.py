@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.conftest import LONG
+
 ROOT = Path(__file__).resolve().parent.parent
-LONG = 30
 
 
 class Server:

@@ -23,6 +23,7 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests.conftest import LONG
 from twisted_resp import RespFactory
 from twisted_resp.server.configuration_file import ConfigurationError
 from twisted_resp.service import ListenError, RespService
@@ -287,7 +288,7 @@ class TestProcesses:
                 assert client.recv(100) == b"+PONG\r\n"
                 client.sendall(b"SHUTDOWN NOSAVE\r\n")
                 assert client.recv(100) == b""
-            assert process.wait(10) == 0
+            assert process.wait(LONG) == 0
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_signals_end_it_cleanly(self, number: signal.Signals) -> None:
@@ -299,7 +300,7 @@ class TestProcesses:
                 assert client.recv(100) == b"+PONG\r\n"
                 process.send_signal(number)
                 assert client.recv(100) == b""
-            assert process.wait(10) in (0, -number, 128 + number)
+            assert process.wait(LONG) in (0, -number, 128 + number)
 
     def test_a_signal_under_twistd_saves_as_redis_does(self, tmp_path: Path) -> None:
         twistd = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
@@ -313,7 +314,7 @@ class TestProcesses:
                 assert client.recv(100) == b""
             assert process.stdout is not None
             log = process.stdout.read()
-            assert process.wait(10) == 0
+            assert process.wait(LONG) == 0
         assert "Received SIGTERM scheduling shutdown..." in log
         assert "Saving the final RDB snapshot before exiting." in log
         assert (tmp_path / "dump.rdb").exists()
@@ -338,14 +339,14 @@ class TestProcesses:
                 "resp",
             )
         with start(*command, "--port", str(taken_port)) as process:
-            output, _ = process.communicate(timeout=20)
+            output, _ = process.communicate(timeout=LONG)
         assert process.returncode == 1
         assert f"Failed listening on port {taken_port} (tcp), aborting: Addr" in output
         assert "Traceback" not in output
 
     def test_a_bad_option_ends_it_with_a_clear_line(self) -> None:
         with start("-m", "twisted_resp", "--port", "x") as process:
-            output, _ = process.communicate(timeout=20)
+            output, _ = process.communicate(timeout=LONG)
         assert process.returncode == 1
         assert output.splitlines() == [
             "",

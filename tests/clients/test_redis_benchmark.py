@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from tests.conftest import LONG
 from twisted_resp.testing import ServerThread
 
 # What it runs when nobody says which, in its order. Newer ones than 7.0 run XADD as well.
@@ -28,7 +29,7 @@ DEFAULT = [
 )
 def test_default_tests(redis_benchmark: str, server: ServerThread, more: str, tests: list[str]) -> None:
     command = [redis_benchmark, "-p", str(server.port), "-n", "500", "--csv", *more.split()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONG)
     assert "rror" not in done.stdout + done.stderr
     assert done.returncode == 0
     header, *rows = csv.reader(done.stdout.splitlines())
@@ -39,5 +40,5 @@ def test_default_tests(redis_benchmark: str, server: ServerThread, more: str, te
 
 def test_a_command_of_ones_own(redis_benchmark: str, server: ServerThread) -> None:
     command = [redis_benchmark, "-p", str(server.port), "-n", "500", "-q", "-r", "100"]
-    subprocess.run([*command, "XADD", "stream", "*", "f", "__rand_int__"], check=True, timeout=60)
+    subprocess.run([*command, "XADD", "stream", "*", "f", "__rand_int__"], check=True, timeout=LONG)
     assert server.call("XLEN", "stream") == 500

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.conftest import LONG
 from twisted_resp.testing import ServerThread
 
 Cli = Callable[..., str]
@@ -24,7 +25,7 @@ def cli(redis_cli: str, server: ServerThread) -> Cli:
     def cli(*args: str, given: str | bytes = "", status: int = 0) -> str:
         command = [redis_cli, "-h", server.host, "-p", str(server.port), *args]
         data = given.encode() if isinstance(given, str) else given
-        done = subprocess.run(command, input=data, capture_output=True, timeout=30)
+        done = subprocess.run(command, input=data, capture_output=True, timeout=LONG)
         assert done.returncode == status, done.stderr
         return (done.stdout + done.stderr).decode()
 
@@ -103,7 +104,7 @@ class TestOneCommand:
                 (["-a", "sesame", "PING"], "PONG\n"),
                 (["--user", "default", "--pass", "sesame", "-3", "PING"], "PONG\n"),
             ):
-                done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=30)
+                done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=LONG)
                 assert done.stdout == answer
 
     def test_a_unix_socket(self, cli: Cli, server: ServerThread) -> None:
@@ -229,7 +230,7 @@ class TestSubscribing:
     ) -> None:
         read_until(subscriber, '"subscribe","b",2')
         assert server.call("CLIENT", "KILL", "TYPE", "pubsub") == 1
-        assert subscriber.wait(10) != 0
+        assert subscriber.wait(LONG) != 0
 
 
 def test_shutdown(cli: Cli, server: ServerThread) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.conftest import LONG
 from twisted_resp.testing import ServerThread
 
 # Some methods below are old friends that redis-py would rather see replaced.
@@ -266,10 +267,10 @@ class TestBlocking:
         answers: list[Any] = []
 
         def wait() -> None:
-            answers.append(client.blpop(["a", "b"], timeout=30))
-            answers.append(client.brpop("a", timeout=30))
-            answers.append(client.blmove("a", "c", 30))
-            answers.append(client.blmpop(30, 2, "x", "y", direction="RIGHT", count=5))
+            answers.append(client.blpop(["a", "b"], timeout=LONG))
+            answers.append(client.brpop("a", timeout=LONG))
+            answers.append(client.blmove("a", "c", LONG))
+            answers.append(client.blmpop(LONG, 2, "x", "y", direction="RIGHT", count=5))
             answers.append(client.lrange("c", 0, -1))
 
         thread = threading.Thread(target=wait)
@@ -277,7 +278,7 @@ class TestBlocking:
         for key, value in [("b", 1), ("a", 2), ("a", 3), ("y", 4)]:
             wait_until_blocked(server)
             server.call("RPUSH", key, value)
-        thread.join(10)
+        thread.join(LONG)
         assert [tuple(map(str, answer)) for answer in answers[:2]] == [("b", "1"), ("a", "2")]
         assert answers[2:] == ["3", ["y", ["4"]], ["3"]]
 
@@ -287,7 +288,7 @@ class TestBlocking:
         thread.start()
         wait_until_blocked(server)
         server.call("XADD", "st", "7-1", "f", "v")
-        thread.join(10)
+        thread.join(LONG)
         assert "7-1" in str(answers)
 
     def test_whoever_gives_up_sooner_takes_nothing(self, connect: Connect) -> None:
@@ -295,8 +296,9 @@ class TestBlocking:
         impatient = connect(socket_timeout=0.05, retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0))
         with pytest.raises(redis.TimeoutError):
             impatient.blpop("l", timeout=0)
-        assert impatient.rpush("l", "x") == 1
-        assert impatient.lrange("l", 0, -1) == [b"x"]
+        patient = connect()
+        assert patient.rpush("l", "x") == 1
+        assert patient.lrange("l", 0, -1) == [b"x"]
 
 
 class TestLock:
@@ -341,5 +343,5 @@ class TestLock:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(LONG)
         assert client.get("n") == "40"

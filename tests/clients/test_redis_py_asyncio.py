@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.conftest import LONG
 from twisted_resp.testing import ServerThread
 
 redis = pytest.importorskip("redis")
@@ -78,7 +79,7 @@ def test_blocking(play: Play) -> None:
     async def scene(connect: Callable[..., Any]) -> None:
         client = connect(decode_responses=True)
         assert await client.blpop("none", timeout=0.01) is None
-        waiting = asyncio.ensure_future(client.blpop(["a", "b"], timeout=20))
+        waiting = asyncio.ensure_future(client.blpop(["a", "b"], timeout=LONG))
         while (await client.info("clients"))["blocked_clients"] == 0:
             pass
         assert await client.rpush("b", "x") == 1
@@ -126,16 +127,16 @@ def test_pubsub(play: Play) -> None:
             await subscriber.subscribe("c")
             await subscriber.psubscribe("p*")
             for expected in ("subscribe", "psubscribe"):
-                assert (await subscriber.get_message(timeout=10))["type"] == expected
+                assert (await subscriber.get_message(timeout=LONG))["type"] == expected
             assert await client.publish("c", "1") == 1
             assert await client.publish("px", "2") == 1
-            assert (await subscriber.get_message(timeout=10))["data"] == "1"
-            assert (await subscriber.get_message(timeout=10))["pattern"] == "p*"
+            assert (await subscriber.get_message(timeout=LONG))["data"] == "1"
+            assert (await subscriber.get_message(timeout=LONG))["pattern"] == "p*"
             # Killed, it connects and subscribes again.
             assert await client.client_kill_filter(_type="pubsub") == 1
             for _ in range(2):
-                assert "subscribe" in (await subscriber.get_message(timeout=10))["type"]
+                assert "subscribe" in (await subscriber.get_message(timeout=LONG))["type"]
             assert await client.publish("c", "3") == 1
-            assert (await subscriber.get_message(timeout=10))["data"] == "3"
+            assert (await subscriber.get_message(timeout=LONG))["data"] == "3"
 
     play(scene)

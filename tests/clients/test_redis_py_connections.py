@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.conftest import LONG
 from twisted_resp.testing import ServerThread
 
 redis = pytest.importorskip("redis")
@@ -94,7 +95,7 @@ class TestPools:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(LONG)
         assert client.get("n") == b"400"
 
     def test_a_pool_of_two(self, server: ServerThread) -> None:
@@ -115,13 +116,13 @@ class TestPools:
         assert client.info("commandstats")["cmdstat_ping"]["calls"] >= 5
         subscriber = client.pubsub()
         subscriber.subscribe("c")
-        assert subscriber.get_message(timeout=5)["type"] == "subscribe"
+        assert subscriber.get_message(timeout=LONG)["type"] == "subscribe"
         for _ in range(3):
             client.publish("c", "m")
             message = None
             # redis-py 7.0 takes the answer to its own check for a message, of a type of which there is none.
             while message is None or message["type"] != "message":
-                message = subscriber.get_message(timeout=5)
+                message = subscriber.get_message(timeout=LONG)
             assert message["data"] == "m"
         subscriber.close()
 
@@ -171,7 +172,7 @@ class TestEndings:
             thread.start()
             while not other.client_unblock(number, error=how):
                 pass
-            thread.join(10)
+            thread.join(LONG)
         assert answers[0] is None
         assert str(answers[1]).startswith("UNBLOCKED client unblocked via CLIENT UNBLOCK")
 
@@ -186,7 +187,7 @@ class TestEndings:
             pass
         assert client.get("k") is None
         assert client.client_unpause() == "OK"
-        thread.join(10)
+        thread.join(LONG)
         assert answers == [True]
 
     def test_quit_and_shutdown(self, connect: Connect, server: ServerThread) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.conftest import LONG
+
 redis = pytest.importorskip("redis")
 
 Connect = Callable[..., Any]
@@ -17,7 +19,7 @@ def messages(subscriber: Any, count: int) -> list[tuple[Any, ...]]:
     """The next messages, as (type, pattern, channel, data)."""
     found: list[tuple[Any, ...]] = []
     while len(found) < count:
-        message = subscriber.get_message(timeout=10)
+        message = subscriber.get_message(timeout=LONG)
         assert message is not None, f"no more than {found}"
         found.append((message["type"], message["pattern"], message["channel"], message["data"]))
     return found
@@ -84,7 +86,7 @@ class TestChannels:
                 pass
             message = None
             while message is None:
-                message = subscriber.get_message(timeout=5)
+                message = subscriber.get_message(timeout=LONG)
             assert (message["channel"], message["data"]) == (name, data)
 
     def test_ping_and_a_quiet_channel(self, subscriber: Any, client: Any) -> None:
@@ -133,10 +135,10 @@ class TestHandlers:
                 pass
             client.publish("a", "1")
             client.publish("pq", "2")
-            assert [heard.get(timeout=10), heard.get(timeout=10)] == [("a", "1"), ("p*", "2")]
+            assert [heard.get(timeout=LONG), heard.get(timeout=LONG)] == [("a", "1"), ("p*", "2")]
         finally:
             thread.stop()
-            thread.join(10)
+            thread.join(LONG)
         assert not thread.is_alive()
 
     def test_listen(self, client: Any, subscriber: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from tests.conftest import LONG
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import (
     NULL_ARRAY,
@@ -93,7 +94,7 @@ def test_the_file(session: Path) -> None:
 
 
 def test_against_our_own_server(session: Path, server: ServerThread) -> None:
-    assert replay(load(session), server.url, flush=True, timeout=1) == []
+    assert replay(load(session), server.url, flush=True, timeout=LONG) == []
     assert server.call("GET", "k") == b"v"
     assert server.call("XLEN", "st") == 0
     assert server.call("GET", b"\xff\x00") == b"\xfe"
@@ -101,7 +102,7 @@ def test_against_our_own_server(session: Path, server: ServerThread) -> None:
 
 def test_against_redis(session: Path, redis_server: Any) -> None:
     url = f"redis://{redis_server.host}:{redis_server.port}"
-    assert replay(load(session), url, flush=True, timeout=1) == []
+    assert replay(load(session), url, flush=True, timeout=LONG) == []
 
 
 def test_differences(session: Path, server: ServerThread) -> None:

@@ -13,6 +13,8 @@ from typing import Callable, Union
 
 import pytest
 
+from tests.conftest import LONG
+
 Reply = Union[bytes, int, None, list["Reply"], Exception]
 
 
@@ -21,7 +23,7 @@ class RealRedis:
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(10)
+        self._socket.settimeout(LONG)
         try:
             self._socket.connect(path)
         except OSError:
@@ -65,7 +67,7 @@ class RealRedis:
 
 
 def _connect(path: str, process: subprocess.Popen[bytes]) -> RealRedis:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + LONG
     while time.monotonic() < deadline and process.poll() is None:
         try:
             return RealRedis(path)
@@ -91,7 +93,7 @@ def redis_path() -> Iterator[str]:
             yield path
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(LONG)
 
 
 @pytest.fixture

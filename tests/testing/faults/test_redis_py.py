@@ -13,6 +13,7 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.conftest import LONG
 from twisted_resp.testing import ServerThread
 
 
@@ -147,26 +148,26 @@ def test_a_subscriber_is_disconnected(
 ) -> None:
     with stubborn.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
         pubsub.subscribe("c")
-        while client.publish("c", "x") == 0 or pubsub.get_message(timeout=1) is None:
+        while client.publish("c", "x") == 0 or pubsub.get_message(timeout=LONG) is None:
             pass
         assert server.faults.disconnect(subscribers=True) == 1
         # It reconnects, and subscribes again.
         while client.publish("c", "y") == 0:
             pubsub.get_message(timeout=0.01)
-        message = pubsub.get_message(timeout=1)
+        message = pubsub.get_message(timeout=LONG)
         while message is None or message["data"] != "y":
-            message = pubsub.get_message(timeout=1)
+            message = pubsub.get_message(timeout=LONG)
 
 
 def test_asyncio(server: ServerThread) -> None:
     async def main() -> None:
-        client = redis.asyncio.Redis(
-            port=server.port, retry=redis.asyncio.retry.Retry(NoBackoff(), 2), socket_timeout=0.2
-        )
-        async with client:
-            await client.ping()
+        settings: dict[str, Any] = {"port": server.port, "retry": redis.asyncio.retry.Retry(NoBackoff(), 2)}
+        async with (
+            redis.asyncio.Redis(**settings) as client,
+            redis.asyncio.Redis(**settings, socket_timeout=0.2) as hasty,
+        ):
             with server.faults.drop("GET", times=1) as fault:
-                assert await client.get("no such key") is None
+                assert await hasty.get("no such key") is None
             assert fault.hits == 1
             with server.faults.cut("GET", times=3), pytest.raises(redis.ConnectionError):
                 await client.get("no such key")
