@@ -84,6 +84,8 @@ class Listeners:
         try:
             for kind in (b"port", b"tls-port", b"unixsocket"):
                 self._ports[kind] = list(self._opened(kind))
+            if self._speaks_tls():
+                self._encrypted(_Door(self._factory))  # whether that can be done is told now
         except ListenError:
             self.close()
             raise
@@ -208,17 +210,25 @@ class Listeners:
 
     def _encrypted(self, factory: Factory) -> Any:
         try:
-            if self._context is None:
-                self._context = ServerContext(self._server.configuration)
-            return encrypted(factory, self._context, self._reactor)
+            return encrypted(factory, self._made_context(), self._reactor)
         except TlsError as error:
             _log.warn("{error}", error=error)
             raise ListenError(f"Failed to configure TLS: {error}") from None
 
+    def _made_context(self) -> ServerContext:
+        if self._context is None:
+            self._context = ServerContext(self._server.configuration)
+        return self._context
+
+    def _speaks_tls(self) -> bool:
+        """Whether others are spoken to by TLS, so that the certificates must be there even if nobody comes in by it."""
+        configuration = self._server.configuration
+        return bool(configuration[b"tls-replication"] or configuration[b"tls-cluster"])
+
     def _reload_certificates(self) -> None:
-        if self._context is not None:
+        if self._context is not None or self._speaks_tls():
             try:
-                self._context.reload()
+                self._made_context().reload()
             except TlsError as error:
                 _log.warn("{error}", error=error)
                 raise OSError(str(error)) from None

@@ -129,7 +129,8 @@ def _context(configuration: Configuration, outgoing: bool = False) -> Any:
         password = configuration[b"tls-client-key-file-pass"]
     authorities, directory = configuration[b"tls-ca-cert-file"], configuration[b"tls-ca-cert-dir"]
     clients = b"yes" if outgoing else configuration[b"tls-auth-clients"]
-    if clients != b"no" and not (authorities or directory):
+    speaks = configuration[b"tls-replication"] or configuration[b"tls-cluster"]
+    if (clients != b"no" or speaks) and not (authorities or directory):
         raise TlsError(
             "Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, "
             "tls-replication or tls-auth-clients are enabled!"

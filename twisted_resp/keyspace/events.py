@@ -50,7 +50,7 @@ _LETTERS: Final = {
     "n": NEW,
 }
 # The order in which CONFIG GET prints them.
-_PRINT_ORDER: Final = "g$lshzxetdKEmn"
+_PRINT_ORDER: Final = "g$lshzxetdnKEm"
 
 
 def flags_from_letters(letters: str) -> int | None:
@@ -64,8 +64,8 @@ def flags_from_letters(letters: str) -> int | None:
 
 
 def letters_from_flags(flags: int) -> str:
-    """Print flags as CONFIG GET does."""
+    """Print flags as CONFIG GET does. Beside ``A`` it does not tell of ``n``."""
     letters = _PRINT_ORDER
     if flags & ALL == ALL:
-        letters = "A" + "".join(letter for letter in letters if not _LETTERS[letter] & ALL)
+        letters = "AKEm"
     return "".join(letter for letter in letters if flags & _LETTERS[letter])

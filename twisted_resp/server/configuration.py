@@ -545,8 +545,7 @@ _CONSEQUENCES: Final[dict[bytes, Callable[[Server, Any], None]]] = {
 _TLS: Final = tuple(
     parameter.name
     for parameter in PARAMETERS
-    if parameter.name.startswith(b"tls-")
-    and parameter.name not in (b"tls-port", b"tls-replication", b"tls-cluster")
+    if parameter.name.startswith(b"tls-") and parameter.name != b"tls-port"
 )
 _CONSEQUENCES.update(dict.fromkeys(_TLS, _certificates))
 _LISTENING: Final = frozenset((b"port", b"tls-port", b"bind"))

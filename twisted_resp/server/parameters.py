@@ -197,7 +197,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     _text("locale-collate"),
     _text("ignore-warnings"),
     _flag("disable-thp", True, IMMUTABLE),
-    Parameter("oom-score-adj", Choice((b"no", b"yes", b"absolute"), {b"relative": b"yes"}), b"no"),
+    Parameter("oom-score-adj", Choice((b"no", b"yes", b"relative", b"absolute"), {b"relative": b"yes"}), b"no"),
     Parameter("oom-score-adj-values", OomScores(), (0, 200, 800)),
     _text("server-cpulist", flags=IMMUTABLE, alias="server_cpulist"),
     _text("bio-cpulist", flags=IMMUTABLE, alias="bio_cpulist"),
