@@ -34,6 +34,27 @@ MODES = (
     "NOSUCH", "CLIENT GETNAME", "CLIENT SETNAME me", "CLIENT NOSUCH", "CLIENT UNBLOCK x", "CLIENT LIST ID x",
     "ECHO x",
 )  # fmt: skip
+# The first caches what it reads; the third hears of all events.
+CACHE = (
+    "CLIENT TRACKING ON", "CLIENT TRACKING ON NOLOOP", "CLIENT TRACKING ON OPTIN", "CLIENT TRACKING ON OPTOUT",
+    "CLIENT TRACKING ON BCAST PREFIX a", "CLIENT TRACKING OFF", "CLIENT TRACKINGINFO", "CLIENT CACHING YES",
+    "CLIENT CACHING NO", "GET a", "GET a", "MGET a b", "EXISTS b x", "XLEN x", "LRANGE b 0 -1", "WATCH x",
+    "MULTI|GET a|EXEC", "SET a 1", "RENAME a b",
+)  # fmt: skip
+CHANGES = (
+    "SET a 1", "SET b 1", "GET b", "RENAME a b", "RENAME b a", "DEL a b", "COPY a b REPLACE", "EXPIRE a 100",
+    "MOVE a 1",
+    "PERSIST a", "GETEX a EX 100", "GETSET a 2", "SETRANGE a 0 x", "APPEND a x", "MULTI|SET a 1|DEL a b|EXEC",
+    "FLUSHDB",
+    "XADD x 7-* f v", "XSETID x 9999999999999-1", "XGROUP CREATE x g $ MKSTREAM", "XGROUP CREATECONSUMER x g c",
+    "XGROUP CREATECONSUMER x g c|XREADGROUP GROUP g c STREAMS x >", "XGROUP CREATECONSUMER x g c|XAUTOCLAIM x g c 0 0",
+    "XGROUP SETID x g 0", "XACK x g 1-1",
+    "XAUTOCLAIM b g c x 0",
+    "XTRIM x MAXLEN 0", "XGROUP DESTROY x g", "LPUSH b 1 2", "LMOVE b a LEFT LEFT", "LTRIM b 9 9", "SORT b STORE a",
+    "SADD b m", "SMOVE b a m", "SINTERSTORE a b", "ZADD a 1 m", "ZADD a 1 m", "ZRANGESTORE b a 0 -1", "ZPOPMIN a",
+    "HSET b f v", "HDEL b f", "PFADD a x", "PFMERGE b a", "SELECT 1", "SELECT 0", "SWAPDB 0 1",
+)  # fmt: skip
+
 # The third only publishes: what a message to oneself follows has changed since Redis 7.0.
 PUBLICATIONS = ("PUBLISH c hello", "PUBLISH d hello", "SPUBLISH c hello")
 
@@ -73,6 +94,9 @@ class Theirs:
     def _settle(self, request: bytes) -> None:
         self._control.sendall(request)
         assert self._control.recv(100)
+
+    def ask(self, request: bytes) -> None:
+        self._settle(request)
 
     def close(self) -> None:
         for client in (self._control, *self._clients):
@@ -123,6 +147,13 @@ def check(
     return check
 
 
+@pytest.fixture(scope="module")
+def events(theirs: Theirs) -> Iterator[None]:
+    """The shared server tells of events meanwhile."""
+    yield
+    theirs.ask(b"CONFIG SET notify-keyspace-events ''\r\n")
+
+
 PROTOCOLS = st.sampled_from((2, 3))
 
 
@@ -151,3 +182,19 @@ def test_subscriptions(
 ) -> None:
     published = cycle(publications)
     check(protocol, [one for step in steps for one in (step, (2, next(published)))])
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just(0), st.sampled_from(CACHE)),
+            st.tuples(st.just(1), st.sampled_from(CHANGES)),
+        ),
+        min_size=10,
+        max_size=40,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_caches_and_events(check: Any, events: None, steps: list[tuple[int, str]]) -> None:
+    listening = [(1, "CONFIG SET notify-keyspace-events KEAmn"), (2, "PSUBSCRIBE __key*")]
+    check(3, [*listening, *steps])

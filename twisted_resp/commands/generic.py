@@ -256,10 +256,12 @@ def _move(
     """
     at = source.expiry(key)
     record = source.accessed.get(key, 0)
-    # In Redis' order of events: there is a new key, the old one has left, and the new one has its value from it.
+    # In Redis' order: who watches hears of the old place first; but of events, that there is a new key comes before
+    # that the old one has left.
+    source.remove(key, SILENT, 0, dirty=0, lazily=False)
     _make_way(target, newkey)
     target.store(newkey, value, SILENT, 0)
-    source.remove(key, left, dirty=0, lazily=False)
+    source.notify(key, left, GENERIC)
     target.notify(newkey, arrived, GENERIC)
     target.accessed[newkey] = record
     if at is not None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_resp import errors
-from twisted_resp.commands.stream_groups import changed, find_group, take_consumer, tell_claim, tell_position
+from twisted_resp.commands.stream_groups import (
+    changed,
+    find_group,
+    group_of,
+    take_consumer,
+    tell_claim,
+    tell_position,
+)
 from twisted_resp.commands.stream_options import entry_reply, parse_start, strict_id
 from twisted_resp.commands.table import FAST, WRITE, command
 from twisted_resp.errors import CommandError
@@ -149,6 +156,7 @@ def xautoclaim(
     """Changes, or acquires, ownership of messages in a consumer group, as if the messages were delivered to
     as consumer group member.
     """
+    value = client.db.read(key)  # a miss is one even if the rest makes no sense
     min_idle = _integer(idle, b"min-idle-time argument for XAUTOCLAIM")
     first = parse_start(start)
     count = _COUNT_DEFAULT
@@ -166,7 +174,7 @@ def xautoclaim(
         else:
             raise CommandError(errors.SYNTAX)
         place += 1
-    stream, group = find_group(client, key, name)
+    stream, group = group_of(value, key, name)
     client.db.edit(key, Stream)
     server = client.server
     server.effects.suppress()

@@ -22,6 +22,7 @@ from twisted_resp.commands.stream_options import (
 )
 from twisted_resp.commands.table import DENYOOM, FAST, LOADING, READONLY, STALE, WRITE, command, container
 from twisted_resp.errors import CommandError
+from twisted_resp.keyspace.database import Value
 from twisted_resp.keyspace.events import STREAM
 from twisted_resp.resp import NULL_ARRAY, OK, Reply
 from twisted_resp.server.client import Client
@@ -87,11 +88,20 @@ def find_group(client: Client, key: bytes, name: bytes) -> tuple[Stream, Group]:
 
     :raises CommandError: WRONGTYPE or NOGROUP.
     """
-    stream = client.db.read_as(key, Stream)
-    group = None if stream is None else stream.groups.get(name)
-    if stream is None or group is None:
+    return group_of(client.db.read(key), key, name)
+
+
+def group_of(value: Value | None, key: bytes, name: bytes) -> tuple[Stream, Group]:
+    """A group of what was looked up already.
+
+    :raises CommandError: WRONGTYPE or NOGROUP.
+    """
+    if value is not None and type(value) is not Stream:
+        raise CommandError(errors.WRONG_TYPE)
+    group = None if value is None else value.groups.get(name)
+    if value is None or group is None:
         raise no_group(key, name)
-    return stream, group
+    return value, group
 
 
 def changed(client: Client, key: bytes, event: bytes | None = None, dirty: int = 1) -> None:

@@ -324,5 +324,7 @@ def xsetid(client: Client, key: bytes, last_id: bytes, *options: bytes) -> Reply
         stream.entries_added = entries_added
     if max_deleted != MIN_ID:
         stream.max_deleted_id = max_deleted
-    db.grown(key, b"xsetid", STREAM)
+    # It counts as a change, and yet nobody who watches the key is told.
+    db.keyspace.dirty += 1
+    db.notify(key, b"xsetid", STREAM)
     return OK
