@@ -89,7 +89,8 @@ class Manifest:
     def _parse(self, data: bytes) -> None:
         if not data:
             raise ManifestError("Found an empty AOF manifest file")
-        for number, line in enumerate(data.split(b"\n")[: -1 if data.endswith(b"\n") else None], 1):
+        *lines, rest = data.split(b"\n")
+        for number, line in enumerate(lines, 1):
             if line.startswith(b"#"):
                 continue
             try:
@@ -98,6 +99,11 @@ class Manifest:
                 raise ManifestError(
                     f"Reading the manifest file, at line {number}: '{line.decode('utf-8', 'replace')}': {error}"
                 ) from None
+        if rest:
+            # As in Redis: a number may be cut off, and would name another file then.
+            raise ManifestError(
+                f"Reading the manifest file: the last line '{rest.decode('utf-8', 'replace')}' does not end"
+            )
 
     def _parse_line(self, line: bytes) -> None:
         if len(line) > _LONGEST_LINE:
