@@ -81,7 +81,7 @@ def test_the_manifest(server: Server, tmp_path: Path) -> None:
         path.write_bytes(text[:size])
         if text[:size].endswith(b"\n"):
             continue  # with a line less it is another one, and whole
-        with pytest.raises(ManifestError, match="empty AOF manifest|Reading the manifest file"):
+        with pytest.raises(ManifestError, match=r"empty AOF manifest|Reading the manifest file"):
             there.start()
     path.write_bytes(text)
     assert there.start().call("GET", "a") == b"1"

@@ -3,11 +3,15 @@
 Compressed data is a sequence of literal runs (a byte below 32, one less than their length, and the bytes) and of
 references to what is already there (three bits of length, 13 bits of distance, another byte of length if the
 three bits are all set).
+
+Where the C library is installed, in form of the distribution ``python-lzf``, it does the work, ten to a hundred times
+as fast as Python.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from importlib import import_module
+from typing import Any, Final
 
 from twisted_resp.rdb.format import RdbError
 
@@ -19,12 +23,40 @@ _FARTHEST: Final = 8192
 _LONGEST_RUN: Final = 32
 
 
+def _library() -> Any:
+    """The C library, if it is there, and is what we take it for: it is not the only module of that name."""
+    sample = bytes(40)
+    try:
+        library = import_module("lzf")
+        if library.decompress(library.compress(sample, 30), 40) == sample:
+            return library
+    except Exception:
+        pass
+    return None
+
+
+#: The C library, or None.
+library: Any = _library()
+
+
 def decompress(data: bytes, length: int) -> bytes:
     """Return what was compressed.
 
-    :param length: its length in bytes, as it was announced; nothing is allocated for the announcement.
+    :param length: its length in bytes, as it was announced; it can't be more than 88 times that of the data.
     :raises RdbError: the data make no sense, or are not that long.
     """
+    if library is not None and length > 0:
+        try:
+            out = library.decompress(data, length)
+        except ValueError:
+            out = None
+        if out is not None and len(out) == length:
+            return bytes(out)
+        # It does not say what is wrong.
+    return _decompress(data, length)
+
+
+def _decompress(data: bytes, length: int) -> bytes:
     out = bytearray()
     size = len(data)
     position = 0
@@ -64,17 +96,26 @@ def decompress(data: bytes, length: int) -> bytes:
 def compress(data: bytes, room: int | None = None) -> bytes | None:
     """Return the data compressed, or None where that takes more than ``room`` bytes.
 
+    :param room: how many bytes the result may have; without it any number.
+    """
+    if room is None:
+        return _compress(data, len(data) + len(data) // _LONGEST_RUN + 1)
+    if library is not None and room > 0 and data:
+        compressed: bytes | None = library.compress(data, room)
+        return compressed
+    return _compress(data, room)
+
+
+def _compress(data: bytes, room: int) -> bytes | None:
+    """What :func:`compress` does.
+
     Written for speed where every step is Python's: matches are of four bytes at least, whose numbers come from
     ``memoryview.cast``, and are looked for within blocks of the distance that a reference can have. How many numbers
     are there more than once says at little cost what can be saved at all.
-
-    :param room: how many bytes the result may have; without it any number.
     """
     size = len(data)
     out = bytearray()
     view = memoryview(data)
-    if room is None:
-        room = size + size // _LONGEST_RUN + 1
     for start in range(0, size, _FARTHEST):
         block = data[start : start + _FARTHEST] if size > _FARTHEST else data
         numbers = _numbers(view[start : start + _FARTHEST])
