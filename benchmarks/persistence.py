@@ -2,8 +2,8 @@
 
     python benchmarks/persistence.py --keys 1000000
 
-A redis-server is filled with keys of all types and encodings and saves them, as a snapshot and as an append-only file of
-either form. Then both servers load and save the same files, in processes of their own. Beside the times:
+A redis-server is filled with keys of all types and encodings and saves them, as a snapshot and as an append-only file
+of either form. Then both servers load and save the same files, in processes of their own. Beside the times:
 
 - *memory*: what the process takes when all is loaded, and the most that it took until then (MB);
 - *pause*: the longest time (ms) that a client in this process waited for the reply to a PING, while nothing happens and

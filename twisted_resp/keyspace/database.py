@@ -392,6 +392,12 @@ class Database:
         self.grown(key, event, group, dirty)
         return True
 
+    @property
+    def is_unobserved(self) -> bool:
+        """Whether nobody needs to know that a key is put here."""
+        keyspace = self.keyspace
+        return not (keyspace.on_before or keyspace.on_modified) and self._dense is None
+
     def restore(
         self, key: bytes, value: Value, expires_at: int | None = None, accessed: int | None = None
     ) -> None:

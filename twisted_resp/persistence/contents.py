@@ -17,6 +17,7 @@ from twisted_resp.rdb.cursor import Data
 from twisted_resp.rdb.file_reader import FileReader
 from twisted_resp.rdb.format import NEWEST, RdbError
 from twisted_resp.server.server import Server
+from twisted_resp.values.hash import Hash
 
 __all__ = ["dump_bytes", "load_data", "load_steps", "write_contents"]
 
@@ -87,6 +88,7 @@ def load_steps(
     keep_expired = keyspace.hold_expiry
     by_frequency = keyspace.touching == 2
     loaded = expired = number = 0
+    selected, unobserved = -1, False
     delay = configuration[b"key-load-delay"]
     # Nothing of what is loaded is garbage, and the collector would look at it again and again: a third of the time.
     collecting = gc.isenabled()
@@ -94,11 +96,14 @@ def load_steps(
     try:
         for index, key, value, expires_at, idle, frequency in reader:
             number += 1
+            if index != selected and index < len(databases):
+                selected, unobserved = index, databases[index].is_unobserved
             if delay > 0 or not number & _STEP:
                 if delay > 0:
                     time.sleep(delay / 1_000_000)
                 loading.done = before + reader.position
                 yield
+                selected = -1  # somebody may have begun to observe meanwhile
                 delay = configuration[b"key-load-delay"]
             if expires_at is not None and expires_at < now and not keep_expired:
                 expired += 1
@@ -110,14 +115,18 @@ def load_steps(
             database = databases[index]
             if not replace and key in database.values:
                 raise RdbError(f"the key {key!r} is there already in database {index}")
-            accessed: int | None = None
+            loaded += 1
+            accessed = now
             if by_frequency:
-                if frequency is not None:
-                    accessed = lfu.packed(keyspace, frequency)
+                accessed = lfu.packed(keyspace, lfu.INITIAL if frequency is None else frequency)
             elif idle is not None:
                 accessed = max(0, now - idle * 1000)
-            database.restore(key, value, expires_at, accessed)
-            loaded += 1
+            if unobserved and expires_at is None and type(value) is not Hash:
+                # What restore() does, without the call.
+                database.values[key] = value
+                database.accessed[key] = accessed
+            else:
+                database.restore(key, value, expires_at, accessed)
     finally:
         if collecting:
             gc.enable()

@@ -17,6 +17,7 @@ Data = Union[bytes, mmap]
 _PAIR: Final = struct.Struct(">QQ")
 _BIG_4: Final = struct.Struct(">I")
 _BIG_8: Final = struct.Struct(">Q")
+_INTEGERS: Final = tuple(struct.Struct(form).unpack_from for form in ("<b", "<h", "<i"))
 _SIGNED_8: Final = struct.Struct("<q")
 _DOUBLE: Final = struct.Struct("<d")
 
@@ -61,7 +62,11 @@ class Cursor:
 
     def length(self) -> int:
         """A number as lengths are written, up to 64 bits."""
-        first = self.byte()
+        position, data = self.position, self.data
+        if position >= self.size:
+            raise RdbError("the data end early")
+        self.position = position + 1
+        first = data[position]
         if first < 0x40:
             return first
         if first < 0x80:
@@ -99,7 +104,11 @@ class Cursor:
         self.position = position + 1
         form = first & 0x3F
         if form < 3:
-            return b"%d" % int.from_bytes(self.take(1 << form), "little", signed=True)
+            width = 1 << form
+            if position + width >= self.size:
+                raise RdbError("the data end early")
+            self.position = position + 1 + width
+            return b"%d" % _INTEGERS[form](self.data, position + 1)[0]
         if form > 3:
             raise RdbError(f"unknown string encoding {form}")
         compressed = self.length()
@@ -115,8 +124,12 @@ class Cursor:
 
     def double(self) -> float:
         """A number in binary form."""
-        (number,) = _DOUBLE.unpack(self.take(8))
-        return float(number)
+        position = self.position
+        if position + 8 > self.size:
+            raise RdbError("the data end early")
+        self.position = position + 8
+        number: float = _DOUBLE.unpack_from(self.data, position)[0]
+        return number
 
     def pair(self) -> tuple[int, int]:
         """Two numbers of 64 bits, the greater part first: the id of an entry in a stream."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Final, Union
+from typing import Any, Final, Union
 
 from twisted_resp.rdb.format import RdbError
 from twisted_resp.values.listpack import canonical_integer
@@ -21,6 +21,7 @@ __all__ = [
     "pack_listpack",
     "unpack_intset",
     "unpack_listpack",
+    "unpack_listpack_as_bytes",
     "unpack_ziplist",
     "unpack_zipmap",
 ]
@@ -123,11 +124,29 @@ def pack_listpack(elements: Sequence[Element]) -> bytes:
     return _HEADER.pack(len(body) + 6, min(len(parts) - 1, _UNKNOWN_COUNT)) + body
 
 
+_NUMBERS: Final = tuple(range(128))
+_DIGITS: Final = tuple(b"%d" % number for number in range(128))
+
+
 def unpack_listpack(data: bytes) -> list[Element]:
     """The elements of a listpack.
 
     :raises RdbError: it is not well-formed.
     """
+    return _unpack_listpack(data, False)
+
+
+def unpack_listpack_as_bytes(data: bytes) -> list[bytes]:
+    """The elements of a listpack, integers as their digits.
+
+    :raises RdbError: it is not well-formed.
+    """
+    elements: list[Any] = _unpack_listpack(data, True)
+    return elements
+
+
+def _unpack_listpack(data: bytes, as_digits: bool) -> list[Element]:
+    small: Sequence[Element] = _DIGITS if as_digits else _NUMBERS
     size = len(data)
     if size < 7:
         raise RdbError("a listpack is too short")
@@ -141,14 +160,16 @@ def unpack_listpack(data: bytes) -> list[Element]:
     while position < last:
         first = data[position]
         if first < 0x80:
-            append(first)
+            append(small[first])
             length = 1
         elif first < 0xC0:
             length = (first & 0x3F) + 1
             append(data[position + 1 : position + length])
         elif first < 0xE0:
             number = (first & 0x1F) << 8 | data[position + 1]
-            append(number - 0x2000 if number & 0x1000 else number)
+            if number & 0x1000:
+                number -= 0x2000
+            append(b"%d" % number if as_digits else number)
             length = 2
         elif first < 0xF0:
             length = ((first & 0x0F) << 8 | data[position + 1]) + 2
@@ -160,7 +181,8 @@ def unpack_listpack(data: bytes) -> list[Element]:
             append(data[position + 5 : position + length])
         elif first in _LISTPACK_INTEGERS:
             length = _LISTPACK_INTEGERS[first] + 1
-            append(int.from_bytes(data[position + 1 : position + length], "little", signed=True))
+            number = int.from_bytes(data[position + 1 : position + length], "little", signed=True)
+            append(b"%d" % number if as_digits else number)
         else:
             raise RdbError(f"unknown encoding {first:#x} in a listpack")
         position += length
@@ -170,6 +192,11 @@ def unpack_listpack(data: bytes) -> list[Element]:
             if data[position] != length:
                 raise RdbError("a listpack's length for walking backwards is wrong")
             position += 1
+        elif length < 16383 and position + 1 < last:
+            # What _backlen() has for nearly all of them.
+            if data[position] != length >> 7 or data[position + 1] != length & 0x7F | 0x80:
+                raise RdbError("a listpack's length for walking backwards is wrong")
+            position += 2
         else:
             back = _backlen(length)
             if data[position : position + len(back)] != back:

@@ -12,6 +12,7 @@ from twisted_resp.rdb.encodings import (
     as_bytes,
     unpack_intset,
     unpack_listpack,
+    unpack_listpack_as_bytes,
     unpack_ziplist,
     unpack_zipmap,
 )
@@ -97,7 +98,7 @@ def _read_quicklist(cursor: Cursor, kind: int, limits: Limits) -> List:
                 raise RdbError("a node of its own holds an empty element")
             nodes.append((True, [data]))
         elif container == rdb.PACKED:
-            nodes.append((False, as_bytes(unpack_listpack(data))))
+            nodes.append((False, unpack_listpack_as_bytes(data)))
         elif kind == rdb.LIST_QUICKLIST:
             nodes.append((False, as_bytes(unpack_ziplist(data))))
         else:
@@ -115,7 +116,7 @@ def _read_intset(cursor: Cursor, kind: int, limits: Limits) -> Set:
 
 
 def _read_listpack_set(cursor: Cursor, kind: int, limits: Limits) -> Set:
-    return _set(limits, as_bytes(unpack_listpack(cursor.string())), b"listpack")
+    return _set(limits, unpack_listpack_as_bytes(cursor.string()), b"listpack")
 
 
 def _set(limits: Limits, members: list[bytes], encoding: bytes) -> Set:
@@ -187,11 +188,10 @@ def _read_hash(cursor: Cursor, kind: int, limits: Limits) -> Hash:
 
 
 def _read_packed_hash(cursor: Cursor, kind: int, limits: Limits) -> Hash:
-    elements: Sequence[Element]
     if kind == rdb.HASH_LISTPACK:
-        elements = unpack_listpack(cursor.string())
+        elements = unpack_listpack_as_bytes(cursor.string())
     elif kind == rdb.HASH_ZIPLIST:
-        elements = unpack_ziplist(cursor.string())
+        elements = as_bytes(unpack_ziplist(cursor.string()))
     else:
         elements = unpack_zipmap(cursor.string())
         if not elements:
@@ -199,7 +199,7 @@ def _read_packed_hash(cursor: Cursor, kind: int, limits: Limits) -> Hash:
     fields, values = elements[::2], elements[1::2]
     # A zipmap is converted with a look at the lengths; the others stay what they are.
     encoding = b"hashtable" if kind == rdb.HASH_ZIPMAP else b"listpack"
-    return _hash(limits, as_bytes(fields), as_bytes(values), encoding)
+    return _hash(limits, fields, values, encoding)
 
 
 def _read_expiring_hash(cursor: Cursor, kind: int, limits: Limits) -> Hash:
