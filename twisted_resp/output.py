@@ -20,6 +20,8 @@ from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from twisted_resp.server.statistics import Turns
+
 __all__ = ["LARGE", "DirectOutput", "Output", "PlainOutput", "Turn", "output_for"]
 
 # The piece a transport is given at a time.
@@ -43,13 +45,15 @@ class Turn:
     delayed call a turn, so it is left where only one client has been served in a turn, and tried again now and then.
 
     :ivar open: set while somebody who will call :meth:`send` serves one client after the other: then it costs nothing.
+    :param turns: where writes are counted.
     :ivar grouping: whether outputs should wait for the end of the turn where nobody does.
     """
 
     log = Logger()
-    __slots__ = ("_direct", "_outputs", "grouping", "open")
+    __slots__ = ("_direct", "_outputs", "_turns", "grouping", "open")
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns | None = None) -> None:
+        self._turns = turns or Turns()
         self._outputs: list[DirectOutput] = []
         self._direct = 0
         self.grouping = True
@@ -64,6 +68,7 @@ class Turn:
     def went_alone(self) -> None:
         """Somebody has sent at once."""
         self._direct += 1
+        self.count_writes(1)
         if self._direct >= _TRY_AGAIN:
             self._direct = 0
             self.grouping = True
@@ -71,11 +76,16 @@ class Turn:
     def send(self) -> None:
         """Send all that waits, before the turn ends: the reactor will not get to it for a while."""
         outputs, self._outputs = self._outputs, []
+        self._turns.writes += len(outputs)
         for output in outputs:
             try:
                 output.send()
             except Exception:
                 self.log.failure("could not send the replies of {output}", output=output)
+
+    def count_writes(self, count: int) -> None:
+        """Count what is written without waiting for the end of a turn."""
+        self._turns.writes += count
 
     def _end(self) -> None:
         self.grouping = len(self._outputs) > 1
@@ -248,10 +258,14 @@ class DirectOutput(Output):
 
 @implementer(IPushProducer)
 class PlainOutput(Output):
-    """Writes to a transport that buffers on its own, until it asks to pause."""
+    """Writes to a transport that buffers on its own, until it asks to pause.
 
-    def __init__(self, transport: Any) -> None:
+    :param turn: what counts writes.
+    """
+
+    def __init__(self, transport: Any, turn: Turn | None = None) -> None:
         super().__init__(transport)
+        self._count = (turn or Turn()).count_writes
         self._paused = False
         transport.registerProducer(self, True)
 
@@ -262,6 +276,7 @@ class PlainOutput(Output):
             if not self._paused:
                 self.resumeProducing()
         else:
+            self._count(1)
             self._transport.write(data)
 
     def pauseProducing(self) -> None:
@@ -273,6 +288,7 @@ class PlainOutput(Output):
         self._paused = False
         waited = bool(self._pending)
         while self._pending and not self._paused:
+            self._count(1)
             self._transport.write(self._take())
         if not self._pending:
             if self._closing:
@@ -303,4 +319,4 @@ def output_for(transport: Any, turn: Turn | None = None) -> Output:
     # Not `hasattr(transport, "writeSomeData")`: wrappers such as TLS pass attributes through.
     if isinstance(transport, Connection) and not transport.TLS:
         return DirectOutput(transport, turn)
-    return PlainOutput(transport)
+    return PlainOutput(transport, turn)

@@ -53,21 +53,25 @@ class Poller:
         self._reactor: Any = None
         self._connections: dict[int, _Connection] = {}
 
-    def adopt(self, transport: Any) -> None:
-        """Read for a transport from now on, or leave it to the reactor where it is not of the kind that we read."""
+    def adopt(self, transport: Any) -> bool:
+        """Read for a transport from now on, or leave it to the reactor where it is not of the kind that we read.
+
+        :returns: whether we read.
+        """
         if not isinstance(transport, Connection) or transport.TLS or not hasattr(select, "epoll"):
-            return
+            return False
         reactor = transport.reactor
         if self._epoll is None:
             self._reactor = reactor
         if self._reactor is not reactor or transport.fileno() < 0:
-            return
+            return False
         transport.stopReading()
         # Who pauses or closes the transport has it stop reading.
         vars(transport).update(
             startReading=partial(self._start, transport), stopReading=partial(self._stop, transport.fileno())
         )
         self._start(transport)
+        return True
 
     def release(self, transport: Any) -> None:
         """Leave a transport to the reactor again."""
@@ -103,7 +107,9 @@ class Poller:
         turn.open = True
         started = perf_counter()
         try:
-            for fd, _ in self._epoll.poll(0, min(len(connections), _MOST) or 1):
+            ready = self._epoll.poll(0, min(len(connections), _MOST) or 1)
+            self._turns.reads += len(ready)
+            for fd, _ in ready:
                 try:
                     receive, received, transport = connections[fd]
                 except KeyError:

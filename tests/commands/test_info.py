@@ -208,3 +208,15 @@ def test_kinds_of_errors_are_counted_up_to_a_number(engine: Engine) -> None:
     engine.call("CONFIG", "RESETSTAT")
     engine.error("GET")
     assert b"errorstat_ERR:count=1" in engine.call("INFO", "errorstats")
+
+
+def test_reads_and_writes_are_counted(
+    engine: Engine, connection_class: Callable[[Engine], Connection]
+) -> None:
+    connection = connection_class(engine)
+    before = fields(engine, "stats")
+    connection.send("PING")
+    connection.send("GET")
+    after = fields(engine, "stats")
+    for name in ("total_reads_processed", "total_writes_processed"):
+        assert int(after[name]) == int(before[name]) + 2, name

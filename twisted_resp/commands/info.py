@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -98,6 +99,8 @@ def _server(server: Server) -> Iterable[Field]:
     yield "monotonic_clock", "POSIX clock_gettime"
     reactor = getattr(server.clock, "reactor", server.clock)  # a clock that tests turn has it within
     yield "multiplexing_api", type(reactor).__name__.lower().replace("reactor", "") or "reactor"
+    yield "atomicvar_api", "none"  # there are no threads
+    yield "gcc_version", re.sub("[^0-9.].*", "", platform.python_compiler().partition(" ")[2]) or "0.0.0"
     yield "process_id", server.pid
     yield "process_supervised", server.supervisor.decode() or "no"
     yield "run_id", server.run_id
@@ -310,10 +313,17 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "unexpected_error_replies", 0
     yield "total_error_replies", statistics.error_replies
     yield "dump_payload_sanitizations", 0
+    yield "total_reads_processed", statistics.turns.reads
+    yield "total_writes_processed", statistics.turns.writes
+    yield "io_threaded_reads_processed", 0
+    yield "io_threaded_writes_processed", 0
     yield "client_query_buffer_limit_disconnections", statistics.query_buffer_limit_disconnections
     yield "client_output_buffer_limit_disconnections", statistics.output_buffer_limit_disconnections
     for reason, count in server.access.log.denied.items():
         yield f"acl_access_denied_{_DENIALS[reason]}", count
+    # Replies are collected anew each time: there is no buffer that would shrink or grow.
+    yield "reply_buffer_shrinks", 0
+    yield "reply_buffer_expands", 0
     turns = statistics.turns
     turn_rate = statistics.turn_rate.sample(now, turns.count)
     turn_time = statistics.turn_time.sample(now, int(turns.seconds * 1_000_000))

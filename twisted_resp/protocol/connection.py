@@ -144,11 +144,13 @@ class RespProtocol(LineReceiver):
         self._decoder.authenticated = client.authenticated
         self._choose_path()
         server.clients[client.id] = client
-        self.factory.poller.adopt(transport)
+        if not self.factory.poller.adopt(transport):
+            self.dataReceived = self._count_and_receive  # type: ignore[method-assign]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the client; what its commands waited for is dropped."""
         self._stop_running()
+        vars(self).pop("dataReceived", None)  # it refers to this object
         self.factory.poller.release(self.transport)
         self._output.lost()
         self._forget_soft_limit()
@@ -197,6 +199,10 @@ class RespProtocol(LineReceiver):
         self._waiting = None
 
     # -- what arrives
+
+    def _count_and_receive(self, data: bytes) -> None:
+        self._server.statistics.turns.reads += 1
+        type(self).dataReceived(self, data)
 
     def dataReceived(self, data: bytes) -> None:
         """Run what has arrived as one batch."""

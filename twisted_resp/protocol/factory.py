@@ -61,7 +61,7 @@ class RespFactory(Factory):
         self.server = assemble(clock, databases, random_seed, flavour_named(emulate))
         self.server.set_password(as_argument(password))
         self.high_water_mark = high_water_mark
-        self.turn = Turn()
+        self.turn = Turn(self.server.statistics.turns)
         self.poller = Poller(self.turn, self.server.statistics.turns)
         self.server.send_replies = self.turn.send
         self._own_client: InProcessClient | None = None

@@ -141,16 +141,17 @@ class Turns:
 
     :ivar count: how many there were.
     :ivar seconds: what they took together.
+    :ivar reads: how often something was read from a client, and ``writes`` how often replies were written to one.
     """
 
-    __slots__ = ("count", "seconds")
+    __slots__ = ("count", "reads", "seconds", "writes")
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Start counting anew (CONFIG RESETSTAT)."""
-        self.count = 0
+        self.count = self.reads = self.writes = 0
         self.seconds = 0.0
 
 
