@@ -202,6 +202,19 @@ class TestBeingAReplica:
         assert node.call("SET", "a", "2") == b"OK"
         assert node.error("WAIT", "0", "0").startswith(b"ERR WAIT cannot be used with replica instances.")
 
+    def test_a_writable_one_expires_what_was_written_there(self, node: Node) -> None:
+        node.call("SET", "of-the-master", "1", "PX", "100")
+        node.call("REPLICAOF", "h", "1")
+        node.call("CONFIG", "SET", "replica-read-only", "no")
+        for key in ("a", "b", "c"):
+            node.call("SET", key, "1", "PX", "100")
+        node.call("PERSIST", "b")
+        assert node.info("stats")["slave_expires_tracked_keys"] == "3"
+        node.reactor.pump([0.1] * 3)
+        assert set(node.server.keyspace.databases[0].values) == {b"of-the-master", b"b"}
+        assert node.info("stats")["slave_expires_tracked_keys"] == "0"
+        assert node.call("GET", "of-the-master") is None
+
     def test_it_may_refuse_to_serve_old_data(self, node: Node) -> None:
         node.call("CONFIG", "SET", "replica-serve-stale-data", "no")
         node.call("REPLICAOF", "h", "1")

@@ -303,8 +303,8 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "latest_fork_usec", statistics.last_fork
     yield "total_forks", statistics.forks
     yield "migrate_cached_sockets", len(server.peers)
-    for name in ("slave_expires_tracked_keys",
-                 "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
+    yield "slave_expires_tracked_keys", len(keyspace.own_expiring)
+    for name in ("active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
                  "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"):  # fmt: skip
         yield name, 0
     yield "tracking_total_keys", server.tracking.keys

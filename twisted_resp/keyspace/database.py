@@ -498,6 +498,8 @@ class Database:
         if keyspace.on_before:
             self._before(key)
         self.expires[key] = at
+        if keyspace.hold_expiry and not keyspace.sees_expired:
+            keyspace.own_expiring.add((self, key))
         self._remind(at, key)
         if event is not None:
             self.grown(key, event, GENERIC, dirty)

@@ -92,9 +92,12 @@ class ExpiryTimer:
         # A hair early (see _set), but never asked for the same moment twice.
         now = keyspace.now = max(keyspace.tick(), self._at)
         if keyspace.hold_expiry:
+            if keyspace.own_expiring:
+                self._expire_own(now)
             # Asked again when the hold ends; a look in a while is enough to be safe.
             self._set(now + 100)
             return
+        keyspace.own_expiring.clear()
         start = perf_counter()
         left = _SLICE
         deleted = keyspace.expired + keyspace.expired_fields
@@ -111,6 +114,19 @@ class ExpiryTimer:
             self.settled()
         if self._call is None and self._enabled:
             self.reschedule()
+
+    def _expire_own(self, now: int) -> None:
+        """Nobody else expires what was written here, on a writable replica."""
+        keyspace = self._keyspace
+        before = keyspace.expired
+        for database, key in list(keyspace.own_expiring):
+            at = database.expires.get(key)
+            if at is None or at <= now:
+                keyspace.own_expiring.discard((database, key))
+                if at is not None:
+                    database.expire_now(key)
+        if keyspace.expired != before:
+            self.settled()
 
 
 def _expire_fields(database: Database, key: bytes, most: int) -> int:

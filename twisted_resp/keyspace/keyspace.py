@@ -51,6 +51,8 @@ class Keyspace:
         self.hold_expiry = False
         #: While True as well, they are not even hidden: our master, who decides what expires, changes them.
         self.sees_expired = False
+        #: Keys that got their expiry while it was on hold, not from our master: those of a writable replica's own.
+        self.own_expiring: set[tuple[Database, bytes]] = set()
         #: Changes since the last save; what INFO calls rdb_changes_since_last_save.
         self.dirty = 0
         self.hits = 0
