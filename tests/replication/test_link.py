@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from twisted_resp.replication.snapshots import empty_snapshot, snapshot
+from twisted_resp.replication.snapshots import functions_snapshot, snapshot
 
 Node = Any
 Tie = Any
@@ -285,7 +285,7 @@ class TestTheProtocol:
 
     def test_all_at_once(self, node: Node, wire: Wire) -> None:
         self.shake_hands(wire)
-        data = empty_snapshot()
+        data = functions_snapshot(node.server)
         stream = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nset\r\n$1\r\na\r\n$1\r\n1\r\n"
         wire.hear(b"+FULLRESYNC %b 7\r\n$%d\r\n%b%b" % (HISTORY, len(data), data, stream))
         assert node.call("GET", "a") == b"1"
@@ -323,7 +323,7 @@ class TestTheProtocol:
         self.shake_hands(wire)
         wire.hear(b"-ERR unknown command\r\n")
         assert wire.said() == b"*1\r\n$4\r\nSYNC\r\n"
-        data = empty_snapshot()
+        data = functions_snapshot(node.server)
         wire.hear(b"$%d\r\n%b" % (len(data), data))
         assert node.info()["master_link_status"] == "up"
 
@@ -339,7 +339,7 @@ class TestTheProtocol:
 
     def test_what_follows_the_end_of_the_link_is_not_applied(self, node: Node, wire: Wire) -> None:
         self.shake_hands(wire)
-        data = empty_snapshot()
+        data = functions_snapshot(node.server)
         wire.hear(b"+FULLRESYNC %b 7\r\n$%d\r\n%b" % (HISTORY, len(data), data))
         assert b"flags=M" in node.call("CLIENT", "LIST", "TYPE", "master")
         node.call("REPLICAOF", "NO", "ONE")

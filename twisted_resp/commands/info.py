@@ -344,7 +344,7 @@ def _replication(server: Server) -> Iterable[Field]:
     if configuration[b"min-replicas-to-write"] and configuration[b"min-replicas-max-lag"]:
         yield "min_slaves_good_slaves", replication.good_replicas()
     for number, replica in enumerate(replication.replicas.values()):
-        state, lag = ("online", replica.lag(now)) if replica.online else ("send_bulk", 0)
+        state, lag = replica.state.decode(), replica.lag(now) if replica.online else 0
         yield (
             f"slave{number}",
             f"ip={_safe(replica.host)},port={replica.port},state={state},offset={replica.offset},lag={lag}",

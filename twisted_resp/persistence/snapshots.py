@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from mmap import ACCESS_READ, mmap
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.logger import Logger
 
@@ -32,11 +32,26 @@ from twisted_resp.server.loading import Steps
 from twisted_resp.server.saving import Saving
 from twisted_resp.server.server import Server
 
-__all__ = ["Snapshots"]
+__all__ = ["Snapshots", "Transfer"]
 
 _log = Logger()
 # After a failed attempt at a save point, how long (s) until the next one.
 _RETRY: Final = 5
+
+
+class Transfer(Protocol):
+    """What is on its way to replicas.
+
+    :ivar pid: that of the child that writes it.
+    """
+
+    pid: int
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def wait(self) -> None:
+        """Wait until it has ended."""
 
 
 class Snapshots(Saving):
@@ -47,7 +62,7 @@ class Snapshots(Saving):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._child: Child | BackgroundCopy | None = None
+        self._child: Child | BackgroundCopy | Transfer | None = None
         self._dirty_at_start = 0
         self._tried = 0
         self._timer: Any = None
@@ -188,6 +203,15 @@ class Snapshots(Saving):
         if not killed:
             _log.warn("Background saving error")
             self._note(False)
+
+    def transfer_begun(self, transfer: Transfer) -> None:
+        """A child writes the data for replicas: there is no other one until :meth:`transfer_ended`."""
+        self._child = transfer
+        self.started = int(self._server.clock.seconds())
+
+    def transfer_ended(self) -> None:
+        """It is over, however it ended."""
+        self._child = self.started = None
 
     def stop_child(self) -> None:
         """End a BGSAVE that is under way; the snapshot that is there stays."""

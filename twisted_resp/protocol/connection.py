@@ -555,6 +555,9 @@ class RespProtocol(LineReceiver):
     def _output_drained(self) -> None:
         self._note_memory()
         self._forget_soft_limit()
+        replica = None if self.client is None else self.client.replica
+        if replica is not None and replica.drained is not None:
+            replica.drained()
         if self._choked:
             self._choked = False
             self._keyspace.tick()

@@ -135,6 +135,7 @@ def replconf(client: Client, *options: bytes) -> Reply:
             replica.host = value
         elif option == b"capa":
             replica.psync2 = replica.psync2 or value.lower() == b"psync2"
+            replica.eof = replica.eof or value.lower() == b"eof"
         elif option == b"version":
             replica.version = value
         elif option == b"rdb-only":

@@ -5,8 +5,8 @@ unit of effects is encoded once, counted in the offset, and at the end of the ba
 all replicas in one piece. The backlog outlives the last replica for ``repl-backlog-ttl`` seconds, so that one which
 comes back can go on where it was.
 
-A new replica gets a snapshot of this very moment and then the stream. There is no child process to wait for, so a
-replica is either sent its snapshot or online.
+A new replica gets a snapshot of this very moment and then the stream. Where that takes a while it is on its way until
+the replica is online (:mod:`~twisted_resp.replication.transfers`).
 
 On a server that is itself a replica the stream is its master's, passed on as it is (:meth:`Feed.pass_on`).
 https://redis.io/docs/latest/operate/oss_and_stack/management/replication/#how-redis-replication-works
@@ -23,12 +23,18 @@ from twisted.logger import Logger
 from twisted_resp.errors import CommandError
 from twisted_resp.replication.acknowledgements import Acknowledgements
 from twisted_resp.replication.failover import Failover
-from twisted_resp.replication.snapshots import database_of_stream, empty_snapshot, place_in_history, snapshot
+from twisted_resp.replication.snapshots import (
+    database_of_stream,
+    functions_snapshot,
+    place_in_history,
+    snapshot,
+)
+from twisted_resp.replication.transfers import Transfers
 from twisted_resp.resp import NO_REPLY, Reply
 from twisted_resp.server.client import Client
 from twisted_resp.server.effects import REPLICAS
 from twisted_resp.server.encoding import encode_command
-from twisted_resp.server.replication import NO_ID, Replica, Replication, new_id
+from twisted_resp.server.replication import LOADING, NO_ID, ONLINE, WRITING, Replica, Replication, new_id
 from twisted_resp.server.server import REPLICA, Server
 
 if TYPE_CHECKING:
@@ -57,6 +63,7 @@ class Feed(Replication):
         super().__init__(server)
         self.acknowledgements = Acknowledgements(self)
         self.failover = Failover(self)
+        self.transfers = Transfers(self)
         self.link: Link | None = None
         self.master_database = 0
         self._backlog: bytearray | None = None
@@ -89,8 +96,14 @@ class Feed(Replication):
         """See :attr:`Replication.backlog_length`."""
         if self._backlog is None:
             return 0
+        return min(self._wanted, len(self._backlog) + sum(map(len, self._unsent)))
+
+    @property
+    def _wanted(self) -> int:
+        """How much of the stream is kept: more than is asked for while a replica gets its snapshot."""
         size: int = self.server.configuration[b"repl-backlog-size"]
-        return min(size, len(self._backlog) + sum(map(len, self._unsent)))
+        earliest = self.transfers.earliest
+        return size if earliest is None else max(size, self.offset - earliest)
 
     def make_backlog(self) -> None:
         """Keep the stream from now on."""
@@ -210,12 +223,27 @@ class Feed(Replication):
         data = b"".join(self._unsent)
         self._unsent.clear()
         backlog += data
-        size = self.server.configuration[b"repl-backlog-size"]
-        if len(backlog) > 2 * size:
+        size = self._wanted
+        if len(backlog) > size + self.server.configuration[b"repl-backlog-size"]:
             del backlog[:-size]
         # A copy: one that does not read is dropped while we write.
-        for client in list(self.replicas):
-            client.write(data)
+        for client, replica in list(self.replicas.items()):
+            if replica.stage == ONLINE:
+                client.write(data)
+            elif replica.stage >= WRITING:
+                self._check_size(replica)
+
+    def _check_size(self, replica: Replica) -> None:
+        """Drop a replica for which too much is kept while it gets its snapshot."""
+        configuration = self.server.configuration
+        hard, _, _ = self.server.output_limits["replica"]
+        if hard and self.offset - replica.begins > max(hard, configuration[b"repl-backlog-size"]):
+            self.server.statistics.output_buffer_limit_disconnections += 1
+            _log.warn(
+                "Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                client=replica.client,
+            )
+            replica.client.kill()
 
     def ask_for_acknowledgements(self) -> None:
         """Ask every replica how far it is."""
@@ -235,18 +263,52 @@ class Feed(Replication):
             self.id, self.second_id, self.second_offset = new_id(), NO_ID, -1
         self.make_backlog()
         self.full_syncs += 1
-        if self.master is None:
-            self._selected = -1
-        data = empty_snapshot() if replica.without_data else snapshot(self.server)
-        if with_offset:
-            client.write(b"+FULLRESYNC %b %d\r\n" % (self.id, self.offset))
-        client.write(b"$%d\r\n%b" % (len(data), data))
+        replica.acknowledges = with_offset
+        replica.waits_since = self.server.now_ms
+        later = self.transfers.take(replica)
+        self._attach(replica)
+        if not later:
+            self.begin_with([replica])
+            self.send_snapshot([replica])
+
+    def begin_with(self, replicas: list[Replica], offset: int | None = None) -> None:
+        """A snapshot for some replicas is begun; they will need the stream from here on.
+
+        :param offset: what a snapshot that was begun before is of.
+        """
+        if offset is None:
+            self.send()
+            offset = self.offset
+            if self.master is None:
+                self._selected = -1
+        for replica in replicas:
+            replica.begins = offset
+            replica.stage = WRITING
+            if replica.acknowledges:
+                replica.client.write(b"+FULLRESYNC %b %d\r\n" % (self.id, offset))
+
+    def send_snapshot(self, replicas: list[Replica]) -> None:
+        """Send some replicas, with which was begun just now, all data at once."""
+        for without_data in (False, True):
+            group = [replica for replica in replicas if replica.without_data == without_data]
+            data = (functions_snapshot if without_data else snapshot)(self.server) if group else b""
+            for replica in group:
+                replica.client.write(b"$%d\r\n%b" % (len(data), data))
+                replica.snapshot_size = len(data) if replica.acknowledges else 0
+                self.put_online(replica)
+
+    def put_online(self, replica: Replica) -> None:
+        """A replica has all data, or will read them first: let it have the stream."""
+        self.send()
+        client = replica.client
+        replica.stage = ONLINE
+        missed = self.offset - replica.begins
         if replica.rdb_only:
             client.close(True)
             return
-        replica.acknowledges = with_offset
-        replica.snapshot_size = len(data) if with_offset else 0
-        self._attach(replica)
+        if missed:
+            assert self._backlog is not None
+            client.write(bytes(self._backlog[-missed:]))
         _log.info("Synchronization with replica {replica} succeeded", replica=client)
 
     def go_on(self, client: Client, history: bytes, offset: int) -> bool:
@@ -293,6 +355,8 @@ class Feed(Replication):
             replica.fsynced = max(replica.fsynced, fsynced)
         replica.heard_of = self.server.now_ms
         replica.snapshot_size = 0
+        if replica.stage == LOADING:
+            self.put_online(replica)
         self.acknowledgements.changed()
         self.failover.consider()
 
@@ -303,8 +367,10 @@ class Feed(Replication):
 
     def forget(self, client: Client) -> None:
         """See :meth:`Replication.forget`."""
-        if self.replicas.pop(client, None) is None:
+        replica = self.replicas.pop(client, None)
+        if replica is None:
             return
+        self.transfers.forget(replica)
         self.attend()
         self.acknowledgements.changed()
         if self.replicas:
@@ -329,6 +395,7 @@ class Feed(Replication):
     def close(self) -> None:
         """See :meth:`Replication.close`."""
         self.failover.close()
+        self.transfers.close()
         if self.link is not None:
             self.link.stop()
         for call in (self._beat_call, self._backlog_call):
@@ -349,9 +416,14 @@ class Feed(Replication):
         for client, replica in list(self.replicas.items()):
             # An empty line, while it loads its snapshot, is a sign of life as well.
             replica.heard_of = max(replica.heard_of, client.last_interaction)
-            if replica.acknowledges and replica.lag(now) > configuration[b"repl-timeout"]:
+            if (
+                replica.stage == ONLINE
+                and replica.acknowledges
+                and replica.lag(now) > configuration[b"repl-timeout"]
+            ):
                 _log.warn("Disconnecting timedout replica (streaming sync): {client}", client=client)
                 client.kill()
+        self.transfers.look_after(now)
         if (
             self.replicas
             and self.master is None

@@ -9,15 +9,18 @@ from twisted_resp.rdb.file_writer import FileWriter
 from twisted_resp.server.server import Server
 from twisted_resp.text.integers import parse_integer
 
-__all__ = ["database_of_stream", "empty_snapshot", "place_in_history", "snapshot"]
+__all__ = ["database_of_stream", "functions_snapshot", "place_in_history", "snapshot"]
 
 _ID_LENGTH: Final = 40
 
 
-def empty_snapshot() -> bytes:
-    """An RDB file with nothing in it."""
+def functions_snapshot(server: Server) -> bytes:
+    """An RDB file with the libraries of functions alone (``REPLCONF rdb-filter-only functions``)."""
     pieces: list[bytes] = []
-    FileWriter(pieces.append).finish()
+    writer = FileWriter(pieces.append)
+    for code in server.scripting.sources():
+        writer.function(code)
+    writer.finish()
     return b"".join(pieces)
 
 

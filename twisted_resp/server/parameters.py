@@ -357,9 +357,6 @@ INERT: Final = frozenset(
         b"max-new-connections-per-cycle max-new-tls-connections-per-cycle tls-session-cache-size "
         # What a replica gets leaves in one write for a batch of commands: there are no small packets to collect.
         b"repl-disable-tcp-nodelay "
-        # A snapshot for a replica is in memory, made when it is asked for: no child, no file, no waiting for others.
-        b"repl-diskless-sync repl-diskless-sync-delay repl-diskless-sync-max-replicas "
-        b"rdb-del-sync-files "
         # Payloads are always looked at to the last byte; loading lets others in by time, not by bytes.
         b"sanitize-dump-payload loading-process-events-interval-bytes "
         # Values are in the log at no level; there is no logo, and no warning that could be silenced.

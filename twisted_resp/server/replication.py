@@ -9,17 +9,22 @@ https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from twisted_resp.server.client import Client
     from twisted_resp.server.server import Server
 
-__all__ = ["NO_ID", "Master", "Replica", "Replication", "new_id"]
+__all__ = [
+    "LOADING", "NO_ID", "ONLINE", "SENDING", "WAITING", "WRITING", "Master", "Replica", "Replication", "new_id",
+]  # fmt: skip
 
 #: What stands where there is no second history.
 NO_ID = b"0" * 40
+#: How far a replica is: it gets the stream, waits until its snapshot is begun, or done; gets it; has it, and loads it.
+ONLINE, WAITING, WRITING, SENDING, LOADING = range(5)
+_STATES = (b"online", b"wait_bgsave", b"wait_bgsave", b"send_bulk", b"online")
 
 
 def new_id() -> bytes:
@@ -35,11 +40,16 @@ class Replica:
     :ivar offset, fsynced: how far it is, and how far it has that on disk.
     :ivar heard_of: when it last said so (Unix time, ms).
     :ivar snapshot_size: bytes of the snapshot that it may still be reading, which no output limit concerns.
+    :ivar eof: whether it can do with a snapshot whose length is not known in the beginning.
+    :ivar stage: how far it is: :data:`ONLINE` or one of those that come before that.
+    :ivar begins: the offset of its snapshot, from which on it needs the stream.
+    :ivar waits_since: when it asked for that, ``progressed`` when it last read some of it (Unix time, ms).
+    :ivar drained: is told when it has read what it was sent.
     """
 
     __slots__ = (
-        "acknowledges", "attached", "client", "fsynced", "heard_of", "host", "offset", "port", "psync2",
-        "rdb_only", "snapshot_size", "version", "without_data",
+        "acknowledges", "attached", "begins", "client", "drained", "eof", "fsynced", "heard_of", "host", "offset",
+        "port", "progressed", "psync2", "rdb_only", "snapshot_size", "stage", "version", "waits_since", "without_data",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
@@ -56,10 +66,24 @@ class Replica:
         self.fsynced = 0
         self.heard_of: int = client.server.now_ms
         self.snapshot_size = 0
+        self.eof = False
+        self.stage = ONLINE
+        self.begins = 0
+        self.waits_since = self.progressed = self.heard_of
+        self.drained: Callable[[], None] | None = None
+
+    @property
+    def state(self) -> bytes:
+        """What INFO calls it."""
+        if self.stage == ONLINE and not self.online:
+            return b"send_bulk"
+        return _STATES[self.stage]
 
     @property
     def online(self) -> bool:
         """Whether it has its snapshot: it has said so, or nothing waits to be sent."""
+        if self.stage not in (ONLINE, LOADING):
+            return False
         if self.snapshot_size and not self.client.output_size():
             self.snapshot_size = 0
         return not self.snapshot_size

@@ -230,7 +230,11 @@ class Server:
             return self.output_limits["pubsub"]
         replica = client.replica
         if replica is not None and replica.attached:
+            if replica.stage:
+                return 0, 0, 0  # it gets its snapshot piece by piece, as it reads
             hard, soft, seconds = self.output_limits["replica"]
+            # Else one that goes on with what is in the backlog would be dropped again and again.
+            hard = hard and max(hard, self.configuration[b"repl-backlog-size"])
             # The snapshot may be as large as it is.
             extra = 0 if replica.online else replica.snapshot_size
             return hard and hard + extra, soft and soft + extra, seconds

@@ -151,7 +151,7 @@ class Shutdown:
                 port=replica.port,
                 behind=server.replication.offset - replica.offset,
                 lag=replica.lag(server.now_ms),
-                state="online" if replica.online else "wait_bgsave",
+                state=replica.state.decode(),
             )
         if replicas:
             _log.info(
