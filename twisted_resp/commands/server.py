@@ -201,7 +201,9 @@ def shutdown(client: Client, *options: bytes) -> Reply:
         raise CommandError(errors.CANNOT_SHUT_DOWN)
     if server.shutdown.until is not None:
         return server.shutdown.wait(client)
-    client.close(True)
+    if server.scripting.running is None:
+        client.close(True)
+    # Else the script has to end first: who sees that the connection is closed shall not find the port open.
     return NO_REPLY
 
 

@@ -25,7 +25,7 @@ from twisted_resp.commands import dispatch
 from twisted_resp.commands.permissions import denial, look_up, note_denial
 from twisted_resp.commands.table import DENYOOM, MAY_REPLICATE, NOSCRIPT, STALE, WRITE
 from twisted_resp.errors import CommandError
-from twisted_resp.resp import Map, Reply, SetReply
+from twisted_resp.resp import NO_REPLY, Map, Reply, SetReply
 from twisted_resp.scripting import flags as script_flags
 from twisted_resp.scripting.conversion import argument, for_lua
 from twisted_resp.scripting.debugger import Session
@@ -205,6 +205,9 @@ class Engine:
         kind = type(reply)
         if kind is bytes or kind is int:
             return reply
+        if server.ending and running.timed_out and not caller.in_exec:
+            # SHUTDOWN has ended it; nobody waits for the end of what is no more.
+            return NO_REPLY
         if kind is Failure:
             return self._failed(running, reply)
         if kind is list or kind is CommandError or isinstance(reply, (CommandError, Map, SetReply)):

@@ -861,7 +861,7 @@ return {
     local real = _G
     for name in pairs(copy(real)) do real[name] = nil end
     collectgarbage()
-    collectgarbage("setpause", 150)
+    collectgarbage("setpause", 105)
     collectgarbage("setstepmul", 1000)
   end,
 }
