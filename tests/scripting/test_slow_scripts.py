@@ -29,7 +29,7 @@ class Reactor:
         self._scripting = scripting
         self.idle = 0
 
-    def doIteration(self, seconds: float) -> None:
+    def doIteration(self, seconds: float) -> None:  # noqa: N802
         if self.todo:
             self.todo.pop(0)()
             return
@@ -37,7 +37,7 @@ class Reactor:
         if self.idle > 1000 and self._scripting.running is not None:
             self._scripting.running.killed = True
 
-    def callWhenRunning(self, action: Callable[[], None]) -> None:
+    def callWhenRunning(self, action: Callable[[], None]) -> None:  # noqa: N802
         action()
 
     def callFromThread(self, action: Callable[..., None], *args: Any) -> None:
