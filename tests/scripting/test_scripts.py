@@ -359,14 +359,48 @@ def test_errors_of_what_stands_for_functions_in_c(engine: Engine, script: str, p
         ("struct.pack('B', '0x1A')", b"\x1a"),
         ("struct.size('>hBz')", 3),
         ("redis.status_reply('a\\0b')", b"a"),
+        ("redis.error_reply('x\\0y a')", CommandError(b"ERR x")),
+        ("tostring(cjson.null)", b"userdata: (nil)"),
+        ("select(2, pcall(error, cjson.null)) == cjson.null", 1),
+        ("string.rep('a', 2^32 + 2)", b"aa"),
+        ("string.rep('a', 2^31)", b""),
+        ("struct.pack('>d', -0)", b"\x80" + bytes(7)),
+        ("struct.pack('L', 1/0)", bytes(8)),
+        ("cjson.encode_max_depth(2^32 + 7)", 7),
+        # What C says of its arguments goes by how it was called.
+        ("select(2, pcall(struct.unpack))", b"bad argument #1 to '?' (string expected, got no value)"),
+        ("select(2, pcall(cjson.encode))", b"bad argument #1 to '?' (expected 1 argument)"),
+        ("select(2, pcall(bit.bnot, cjson.null))", b"bad argument #1 to '?' (number expected, got userdata)"),
+        ("select(2, pcall(function() return ('x'):gsub('x', nil) end))",
+         b"user_script:1: bad argument #2 to 'gsub' (string/function/table expected)"),
+        ("select(2, pcall(function() return ('x'):rep({}) end))",
+         b"user_script:1: bad argument #1 to 'rep' (number expected, got table)"),
+        ("select(2, pcall(function() local f = bit.bor return f({}) end))",
+         b"user_script:1: bad argument #1 to 'f' (number expected, got table)"),
+        ("select(2, pcall(cjson.encode_keep_buffer, 'x\\0y'))", b"bad argument #1 to '?' (invalid option 'x')"),
+        ("select(2, pcall(cjson.encode_sparse_array, 'on', 1, -1))",
+         b"bad argument #1 to '?' (expected integer between 0 and 2147483647)"),
+        # Nothing is read at an offset with no limit, all without either.
+        ("{cmsgpack.unpack_limit('\\1\\2', 0, 0)}", [1, 2]),
+        ("{cmsgpack.unpack_limit('\\1\\2', 0, 1)}", [1]),
+        ("select(2, pcall(cmsgpack.unpack_one, 'a', {}))", b"bad argument #2 to '?' (number expected, got table)"),
+        # Levels of the stack, ours not counted.
+        ("select(2, pcall(function() error('x', 1) end))", b"user_script:1: x"),
+        ("select(2, pcall(function() error('x', 2) end))", b"x"),
+        ("select(2, pcall(function() error('x', 3) end))", b"user_script:1: x"),
+        ("select(2, pcall(function() (function() error('x', 2) end)() end))", b"user_script:1: x"),
+        ("select(2, pcall(string.gsub, 'a', 'a', function() error('x', 3.5) end))", b"x"),
+        ("select(2, pcall(function() ('a'):gsub('a', function() error('x', 3) end) end))", b"user_script:1: x"),
+        ("{xpcall(function() error({err='X y'}) end, function(problem) return problem end)}",
+         [None, CommandError(b"X y")]),
     ],
-)
+)  # fmt: skip
 def test_oddities_of_the_libraries(engine: Engine, expression: str, result: object) -> None:
     assert engine.eval(f"return {expression}") == result
 
 
 @pytest.mark.parametrize(
-    "bounds", ["2^31, 3", "1, 2^31", "-2^31, 2^31 - 1", "1, 1e7", "0/0", "1, 1/0", "-1e300, 1e300"]
+    "bounds", ["2^31, 3", "-2^31, 2^31 - 1", "0, 2^31 - 1", "1, 1e7", "1, 8000", "2^53 + 2, 2^31 - 1"]
 )
 def test_unpack_can_not_overflow(engine: Engine, bounds: str) -> None:
     assert engine.error(f"return unpack({{1, 2}}, {bounds})").startswith(
@@ -378,3 +412,6 @@ def test_unpack(engine: Engine) -> None:
     assert engine.eval("return {unpack({1, 2, 3}, 2)}") == [2, 3]
     assert engine.eval("return {unpack({1, 2, 3}, 3, '2')}") == []
     assert engine.eval("local t = {} for i = 1, 7999 do t[i] = i end return #{unpack(t)}") == 7999
+    # Bounds are taken as C takes them for an int.
+    for bounds, count in (("1, 2^31", 0), ("0/0", 3), ("1, 1/0", 0), ("-1e300, 1e300", 1), ("2^53, 3", 4)):
+        assert engine.eval(f"return select('#', unpack({{1, 2}}, {bounds}))") == count

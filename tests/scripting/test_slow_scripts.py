@@ -58,7 +58,7 @@ class Connection:
         for word in words:
             request += b"$%d\r\n%b\r\n" % (len(word), word.encode())
         self.receive(request)
-        answer = self.transport.value()
+        answer: bytes = self.transport.value()
         self.transport.clear()
         return answer
 

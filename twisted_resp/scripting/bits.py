@@ -11,7 +11,12 @@ from typing import Any, Final
 
 from twisted_resp.text.floats import parse_double
 
-__all__ = ["FUNCTIONS", "Answer", "as_number"]
+try:
+    from lupa.lua51 import lua_type
+except ImportError:  # then nothing comes from Lua
+    lua_type = None
+
+__all__ = ["FUNCTIONS", "Answer", "as_number", "type_name"]
 
 Answer = tuple[Any, ...]
 _ALL = 0xFFFFFFFF
@@ -22,14 +27,16 @@ class _BadArgumentError(Exception):
     pass
 
 
-def _type_name(value: Any) -> bytes:
+def type_name(value: Any) -> bytes:
+    """What Lua calls the type of a value that it has passed."""
     if value is None:
         return b"nil"
     if isinstance(value, bool):
         return b"boolean"
     if isinstance(value, bytes):
         return b"string"
-    return b"table"
+    kind: str | None = lua_type(value)
+    return b"number" if kind is None else kind.encode()
 
 
 def as_number(text: bytes) -> float | None:
@@ -43,7 +50,7 @@ def _bits(name: bytes, args: tuple[Any, ...], place: int) -> int:
     got = b"no value"
     if place < len(args):
         value = args[place]
-        got = _type_name(value)
+        got = type_name(value)
         if type(value) is int or type(value) is float:
             number = value
         elif type(value) is bytes:

@@ -1,7 +1,8 @@
 -- JSON as lua-cjson 2.1 reads and writes it.
 
+local reworded, int = (...).reworded, (...).int
 local concat, floor, format, type, next, rawget = table.concat, math.floor, string.format, type, next, rawget
-local byte, char, find, gsub, sub = string.byte, string.char, string.find, string.gsub, string.sub
+local byte, char, find, gsub, match, sub = string.byte, string.char, string.find, string.gsub, string.match, string.sub
 local error, pcall, tonumber, tostring, select = error, pcall, tonumber, tostring, select
 
 local null = newproxy(false)
@@ -276,7 +277,7 @@ local function guarded(ok, ...)
 end
 
 function cjson.encode(...)
-  if select("#", ...) ~= 1 then error("bad argument #1 to 'encode' (expected 1 argument)", 2) end
+  if select("#", ...) ~= 1 then error(reworded("bad argument #1 to 'encode' (expected 1 argument)", 1), 2) end
   local out = {}
   guarded(pcall(append, out, (...), 0))
   return concat(out)
@@ -292,11 +293,11 @@ local function decode(source)
 end
 
 function cjson.decode(...)
-  if select("#", ...) ~= 1 then error("bad argument #1 to 'decode' (expected 1 argument)", 2) end
+  if select("#", ...) ~= 1 then error(reworded("bad argument #1 to 'decode' (expected 1 argument)", 1), 2) end
   local source = ...
   if type(source) == "number" then source = tostring(source) end
   if type(source) ~= "string" then
-    error("bad argument #1 to 'decode' (string expected, got " .. type(source) .. ")", 2)
+    error(reworded("bad argument #1 to 'decode' (string expected, got " .. type(source) .. ")", 1), 2)
   end
   if #source >= 2 and (byte(source, 1) == 0 or byte(source, 2) == 0) then
     error("JSON parser does not support UTF-16 or UTF-32", 2)
@@ -306,53 +307,79 @@ function cjson.decode(...)
   return result
 end
 
--- A setting: with no argument it is only told.
-local function integer_setting(name, setting, least, most)
-  cjson[name] = function(...)
-    if select("#", ...) > 1 then error("bad argument #2 to '" .. name .. "' (found too many arguments)", 2) end
-    local value = ...
-    if value ~= nil then
-      local number = tonumber(value)
-      if not number then error("bad argument #1 to '" .. name .. "' (number expected, got " .. type(value) .. ")", 2) end
-      if number < least or number > most then
-        error("bad argument #1 to '" .. name .. "' (expected integer between " .. least .. " and " .. most .. ")", 2)
-      end
-      settings[setting] = floor(number)
-      number_format = "%." .. settings.precision .. "g"
-    end
-    return settings[setting]
-  end
+-- Settings: with no argument, or nil, one is only told. A problem is one with the argument ``place`` of the function that
+-- calls the function that looks at it.
+local function complain(place, problem)
+  error(reworded("bad argument #" .. place .. " to '?' (" .. problem .. ")", 3), 4)
 end
-integer_setting("encode_max_depth", "encode_max_depth", 1, 2147483647)
-integer_setting("decode_max_depth", "decode_max_depth", 1, 2147483647)
-integer_setting("encode_number_precision", "precision", 1, 14)
-
-local function choice_setting(name, setting, with_null)
-  cjson[name] = function(...)
-    if select("#", ...) > 1 then error("bad argument #2 to '" .. name .. "' (found too many arguments)", 2) end
-    local value = ...
-    if value ~= nil then
-      if value == "on" then
-        value = true
-      elseif value == "off" then
-        value = false
-      elseif type(value) ~= "boolean" and not (with_null and value == "null") then
-        error("bad argument #1 to '" .. name .. "' (invalid option '" .. tostring(value) .. "')", 2)
-      end
-      settings[setting] = value
-    end
-    return settings[setting]
-  end
+local function check_count(most, ...)
+  if select("#", ...) > most then complain(most + 1, "found too many arguments") end
 end
-choice_setting("encode_keep_buffer", "keep_buffer")
-choice_setting("encode_invalid_numbers", "encode_invalid", true)
-choice_setting("decode_invalid_numbers", "decode_invalid")
+local function set_integer(place, value, setting, least, most)
+  if value ~= nil then
+    local number = tonumber(value)
+    if not number then complain(place, "number expected, got " .. type(value)) end
+    number = int(number)
+    if number < least or number > most then
+      complain(1, "expected integer between " .. least .. " and " .. most)
+    end
+    settings[setting] = number
+  end
+  return settings[setting]
+end
+local function set_choice(place, value, setting, with_null)
+  if type(value) == "boolean" then
+    settings[setting] = value
+  elseif value ~= nil then
+    if type(value) == "number" then value = tostring(value) end
+    if type(value) ~= "string" then complain(place, "string expected, got " .. type(value)) end
+    if value ~= "on" and value ~= "off" and not (with_null and value == "null") then
+      complain(place, "invalid option '" .. match(value, "^%Z*") .. "'")
+    end
+    if value == "null" then settings[setting] = value else settings[setting] = value == "on" end
+  end
+  return settings[setting]
+end
 
-function cjson.encode_sparse_array(convert, ratio, safe)
-  if convert ~= nil then settings.convert_sparse = convert == true or convert == "on" end
-  if ratio ~= nil then settings.sparse_ratio = floor(tonumber(ratio) or settings.sparse_ratio) end
-  if safe ~= nil then settings.sparse_safe = floor(tonumber(safe) or settings.sparse_safe) end
-  return settings.convert_sparse, settings.sparse_ratio, settings.sparse_safe
+local LARGEST = 2147483647
+function cjson.encode_max_depth(...)
+  check_count(1, ...)
+  local result = set_integer(1, (...), "encode_max_depth", 1, LARGEST)
+  return result
+end
+function cjson.decode_max_depth(...)
+  check_count(1, ...)
+  local result = set_integer(1, (...), "decode_max_depth", 1, LARGEST)
+  return result
+end
+function cjson.encode_number_precision(...)
+  check_count(1, ...)
+  local result = set_integer(1, (...), "precision", 1, 14)
+  number_format = "%." .. result .. "g"
+  return result
+end
+function cjson.encode_keep_buffer(...)
+  check_count(1, ...)
+  local result = set_choice(1, (...), "keep_buffer")
+  return result
+end
+function cjson.encode_invalid_numbers(...)
+  check_count(1, ...)
+  local result = set_choice(1, (...), "encode_invalid", true)
+  return result
+end
+function cjson.decode_invalid_numbers(...)
+  check_count(1, ...)
+  local result = set_choice(1, (...), "decode_invalid")
+  return result
+end
+function cjson.encode_sparse_array(...)
+  check_count(3, ...)
+  local convert, ratio, safe = ...
+  convert = set_choice(1, convert, "convert_sparse")
+  ratio = set_integer(2, ratio, "sparse_ratio", 0, LARGEST)
+  safe = set_integer(3, safe, "sparse_safe", 0, LARGEST)
+  return convert, ratio, safe
 end
 
 return cjson

@@ -2,6 +2,7 @@
 
 local host = ...
 local pack_double, pack_float, unpack_double, unpack_float = host.pack_double, host.pack_float, host.unpack_double, host.unpack_float
+local reworded, int = host.reworded, host.int
 local byte, char, concat, floor, sub = string.byte, string.char, table.concat, math.floor, string.sub
 local error, next, pcall, select, tonumber, tostring, type, unpack = error, next, pcall, select, tonumber, tostring, type, unpack
 
@@ -193,18 +194,26 @@ local function read_all(source, limit, offset, tell_offset)
   return results, count
 end
 
+-- What C makes of a number where it wants a long integer.
+local function long(number)
+  if number ~= number or number < -9223372036854775808 or number >= 9223372036854775808 then
+    return -9223372036854775808
+  end
+  return number < 0 and -floor(-number) or floor(number)
+end
+
 local function unpack_from(name, limit, offset, tell_offset, ...)
   local source = ...
   if type(source) == "number" then source = tostring(source) end
   if type(source) ~= "string" then
-    error("bad argument #1 to '" .. name .. "' (string expected, got " .. (select("#", ...) == 0 and "no value" or type(source)) .. ")", 3)
+    error(reworded("bad argument #1 to '" .. name .. "' (string expected, got " .. (select("#", ...) == 0 and "no value" or type(source)) .. ")", 2), 3)
   end
   if offset < 0 or limit < 0 then
-    error("Invalid request to unpack with offset of " .. offset .. " and limit of " .. #source .. ".", 3)
+    error("Invalid request to unpack with offset of " .. int(offset) .. " and limit of " .. #source .. ".", 3)
   elseif offset > #source then
-    error("Start offset " .. offset .. " greater than input length " .. #source .. ".", 3)
+    error("Start offset " .. int(offset) .. " greater than input length " .. #source .. ".", 3)
   end
-  local ok, results, count = pcall(read_all, source, limit == 0 and 2147483647 or limit, offset, tell_offset)
+  local ok, results, count = pcall(read_all, source, limit == 0 and offset == 0 and 2147483647 or limit, offset, tell_offset)
   if not ok then error(results, 3) end
   return results, count
 end
@@ -218,7 +227,7 @@ local cmsgpack = {
 
 function cmsgpack.pack(...)
   local count = select("#", ...)
-  if count == 0 then error("bad argument #0 to 'pack' (MessagePack pack needs input.)", 2) end
+  if count == 0 then error(reworded("bad argument #0 to 'pack' (MessagePack pack needs input.)", 1), 2) end
   local out = {}
   for place = 1, count do append(out, (select(place, ...)), 0) end
   return concat(out)
@@ -229,18 +238,28 @@ function cmsgpack.unpack(...)
   return unpack(results, 1, count)
 end
 
+local function offset_of(place, ...)
+  local offset = select(place, ...)
+  local number = tonumber(offset == nil and 0 or offset)
+  if not number then error(reworded("bad argument #" .. place .. " to '?' (number expected, got " .. type(offset) .. ")", 2), 3) end
+  return long(number)
+end
+
 function cmsgpack.unpack_one(...)
-  local results, count = unpack_from("unpack_one", 1, floor(tonumber((select(2, ...))) or 0), true, ...)
+  local offset = offset_of(2, ...)
+  local results, count = unpack_from("unpack_one", 1, offset, true, ...)
   return unpack(results, 1, count)
 end
 
 function cmsgpack.unpack_limit(...)
-  local _, limit, offset = ...
+  local _, limit = ...
   local number = tonumber(limit)
   if not number then
-    error("bad argument #2 to 'unpack_limit' (number expected, got " .. (limit == nil and "no value" or type(limit)) .. ")", 2)
+    error(reworded("bad argument #2 to 'unpack_limit' (number expected, got " .. (limit == nil and "no value" or type(limit)) .. ")", 1), 2)
   end
-  local results, count = unpack_from("unpack_limit", floor(number), floor(tonumber(offset) or 0), true, ...)
+  local offset = offset_of(3, ...)
+  limit = long(number)
+  local results, count = unpack_from("unpack_limit", limit, offset, limit ~= 0 or offset ~= 0, ...)
   return unpack(results, 1, count)
 end
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from math import isfinite
 from typing import Any, Final
 
-from twisted_resp.scripting.bits import Answer, as_number
+from twisted_resp.scripting.bits import Answer, as_number, type_name
 
 __all__ = ["FUNCTIONS", "pack_double", "pack_float", "unpack_double", "unpack_float"]
 
@@ -108,9 +108,7 @@ def _arguments(name: bytes, args: tuple[Any, ...]) -> bytes:
 def _named(value: Any, there: bool = True) -> bytes:
     if not there:
         return b"no value"
-    if value is None:
-        return b"nil"
-    return b"boolean" if isinstance(value, bool) else b"string" if isinstance(value, bytes) else b"table"
+    return type_name(value)
 
 
 def _number(args: tuple[Any, ...], place: int) -> float:
@@ -127,6 +125,8 @@ def _number(args: tuple[Any, ...], place: int) -> float:
 def _as_integer(number: float) -> int:
     """What C makes of a double: whole, and 64 bits wide."""
     if type(number) is float:
+        if number >= 2.0**64:
+            return 0
         if not isfinite(number) or not -(2.0**63) <= number < 2.0**64:
             return 1 << 63
         number = int(number)
@@ -189,10 +189,15 @@ def _unpack(*args: Any) -> tuple[Any, ...]:
             start = None
     if type(start) is not int and type(start) is not float:
         raise _ProblemError(b"bad argument #3 to 'unpack' (number expected, got %b)" % _named(args[2]))
-    offset = int(start) - 1
+    # As in C, a number below 0 is a very large one.
+    offset = int(start) - 1 if -(2.0**63) <= start < 2.0**63 else 2**63
+    if offset < -1:
+        offset += 2**64
     if offset < 0:
         raise _ProblemError(b"bad argument #3 to 'unpack' (offset must be 1 or greater)")
     results: list[Any] = []
+    if offset > len(data) and text[:1] not in b"iI":  # even where the option is no option
+        raise _ProblemError(b"bad argument #2 to 'unpack' (data string too short)")
     for item in _items(b"unpack", text):
         offset = item.aligned(offset)
         kind, size = item.kind, item.size

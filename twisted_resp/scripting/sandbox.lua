@@ -12,7 +12,7 @@ local getmetatable, setmetatable, setfenv, loadstring = getmetatable, setmetatab
 local collectgarbage = collectgarbage
 local getinfo, sethook, metatable_of = debug.getinfo, debug.sethook, debug.getmetatable
 local floor, byte, dump, concat, insert = math.floor, string.byte, string.dump, table.concat, table.insert
-local rep = string.rep
+local rep, find, match = string.rep, string.find, string.match
 local create, resume = coroutine.create, coroutine.resume
 
 -- Python's objects: they can be called from here, and that is all that anybody can do with them.
@@ -61,16 +61,45 @@ local function bad_argument(number, expected, ...)
   error("bad argument #" .. number .. " to '" .. name .. "' (" .. expected .. " expected, got " .. got .. ")", 3)
 end
 
+-- What C makes of a number where it wants an int: its lowest 32 bits.
+local function int(number)
+  if number ~= number or number < -9223372036854775808 or number >= 9223372036854775808 then return 0 end
+  number = (number < 0 and -floor(-number) or floor(number)) % 4294967296
+  return number < 2147483648 and number or number - 4294967296
+end
+host.int = int
+
+-- What a function in C would say of an argument, had its caller called it and not us: with the name that the caller has
+-- for it, and not counting the object of a method.
+local function reworded(problem, caller)
+  local number, detail = match(problem, "^bad argument #(%d+) to '[^']*' %((.*)%)$")
+  if not number then return problem end
+  local info = getinfo(caller + 1, "n")
+  local name = info.name or "?"
+  if info.namewhat == "method" then
+    number = number - 1
+    if number == 0 then return "calling '" .. name .. "' on bad self (" .. detail .. ")" end
+  end
+  return "bad argument #" .. number .. " to '" .. name .. "' (" .. detail .. ")"
+end
+host.reworded = reworded
+-- Blame an argument of the function that calls this.
+local function complain(number, detail)
+  error(reworded("bad argument #" .. number .. " to '?' (" .. detail .. ")", 2), 3)
+end
+
 --------------------------------------------------------------------------------------------- errors, and being killed
 
 local loading = false -- whether a library is being loaded
 local killed = false -- the error that ends the script that runs, whatever it does
 
 local function clean(problem)
-  if type(problem) == "userdata" then -- of which a script has only one: cjson.null
-    return metatable_of(problem) and "internal error" or "userdata: (nil)"
-  end
+  -- (Scripts have one userdata, cjson.null, which has no metatable.)
+  if type(problem) == "userdata" and metatable_of(problem) then return "internal error" end
   return problem
+end
+local function text_of(value)
+  return type(value) == "userdata" and "userdata: (nil)" or tostring(value)
 end
 
 -- What pcall says of an error: the sentence, as it was before Redis 7 made errors tables.
@@ -88,6 +117,12 @@ end
 local debugged = false -- whether there is a session of the debugger
 local host_failed = host.debug_failed
 
+local function caught_as_is(ok, ...)
+  if ok then return true, ... end
+  if killed then error(killed, 0) end
+  return false, clean((...))
+end
+
 local function raise(sentence)
   if debugged then host_failed(sentence) end
   error({err = "ERR " .. sentence}, 0)
@@ -97,7 +132,7 @@ end
 local OURS = "=redis"
 local function locate(problem)
   problem = clean(problem)
-  if type(problem) ~= "table" then problem = {err = "ERR " .. tostring(problem)} end
+  if type(problem) ~= "table" then problem = {err = "ERR " .. text_of(problem)} end
   local level = 2
   local info = getinfo(level, "Sl")
   while info and (info.what == "C" or info.what == "tail" or info.source == OURS) do
@@ -145,7 +180,7 @@ local function nonexistent(_, name)
   if type(name) ~= "string" and type(name) ~= "number" then
     error("Second argument to luaProtectedTableError must be a string or number", 2)
   end
-  error("Script attempted to access nonexistent global variable '" .. name .. "'", 2)
+  error("Script attempted to access nonexistent global variable '" .. match(name, "^%Z*") .. "'", 2)
 end
 
 setmetatable(visible, {__index = nonexistent})
@@ -154,7 +189,7 @@ visible._G = globals
 visible._VERSION = _VERSION
 
 for _, name in ipairs {
-  "assert", "error", "gcinfo", "getmetatable", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "unpack",
+  "assert", "gcinfo", "getmetatable", "ipairs", "rawequal", "select", "tonumber", "tostring", "type", "unpack",
 } do
   visible[name] = _G[name]
 end
@@ -165,6 +200,39 @@ local function seen(table)
     for name in pairs(copy(LATE)) do load_late(name) end
   end
   return shown[table] or table
+end
+
+-- Levels of the stack are counted as if each of our functions were the one in C that it stands for.
+function visible.error(problem, level)
+  if level ~= nil then
+    local number = tonumber(level)
+    if not number then complain(2, "number expected, got " .. type(level)) end
+    level = int(number)
+  end
+  if level == nil or level <= 0 or type(problem) ~= "string" then error(problem, level == nil and 2 or 0) end
+  local place, wanted, functions_in_c = 1, level, 0
+  while wanted > 0 do
+    place = place + 1
+    local info = getinfo(place, "S")
+    if not info then break end
+    if info.source == OURS then
+      wanted = wanted + (functions_in_c > 0 and functions_in_c - 1 or -1)
+      functions_in_c = 0
+    else
+      wanted = wanted - 1
+      functions_in_c = info.what == "C" and functions_in_c + 1 or 0
+    end
+  end
+  error(problem, place)
+end
+
+function visible.tostring(...)
+  local value = ...
+  if type(value) == "userdata" then return text_of(value) end
+  if select("#", ...) == 0 then
+    complain(1, "value expected")
+  end
+  return tostring(value)
 end
 
 function visible.next(...)
@@ -184,12 +252,14 @@ function visible.rawget(...)
   local table, key = ...
   local real = shown[table] or table
   if type(real) ~= "table" then bad_argument(1, "table", ...) end
+  if select("#", ...) < 2 then complain(2, "value expected") end
   return rawget(real, key)
 end
 
 function visible.rawset(...)
   local table, key, value = ...
   if type(table) ~= "table" then bad_argument(1, "table", ...) end
+  if select("#", ...) < 3 then complain(select("#", ...) < 2 and 2 or 3, "value expected") end
   if shown[table] then error(READ_ONLY, 0) end
   if key == nil then error("table index is nil", 0) end
   if key ~= key then error("table index is NaN", 0) end
@@ -209,20 +279,19 @@ function visible.unpack(...)
     last = tonumber(last)
     if not last then bad_argument(3, "number", select(3, ...)) end
   end
-  local from, to = first or 1, last or #list
-  if from ~= from or to ~= to or from < -2147483648 or from > 2147483647 or to < -2147483648 or to > 2147483647
-    or to - from + 1 + select("#", ...) > MOST_UNPACKED then
-    error("too many results to unpack", 2)
-  end
+  local from, to = first and int(first) or 1, last and int(last) or #list
   if from > to then return end
-  return unpack(...)
+  if to - from + 1 + select("#", ...) > MOST_UNPACKED then error("too many results to unpack", 2) end
+  if last then return unpack(list, from, to) end
+  if first then return unpack(list, from) end
+  return unpack(list)
 end
 
 function visible.setmetatable(...)
   local table, metatable = ...
   if type(table) ~= "table" then bad_argument(1, "table", ...) end
   if select("#", ...) < 2 or (metatable ~= nil and type(metatable) ~= "table") then
-    error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
+    complain(2, "nil or table expected")
   end
   if shown[table] then error(READ_ONLY, 0) end
   local old = metatable_of(table)
@@ -236,8 +305,8 @@ end
 
 function visible.xpcall(...)
   local action, handler = ...
-  if select("#", ...) < 2 then error("bad argument #2 to 'xpcall' (value expected)", 2) end
-  return caught(xpcall(action, function(problem)
+  if select("#", ...) < 2 then complain(2, "value expected") end
+  return caught_as_is(xpcall(action, function(problem)
     if killed then return killed end
     return handler(clean(problem))
   end))
@@ -257,11 +326,13 @@ function visible.loadstring(...)
   local source, name = ...
   if type(source) == "number" then source = tostring(source) end
   if type(source) ~= "string" then bad_argument(1, "string", ...) end
+  if name ~= nil and type(name) ~= "string" and type(name) ~= "number" then bad_argument(2, "string", name) end
   return compile(source, name)
 end
 
 function visible.load(...)
   local reader, name = ...
+  if name ~= nil and type(name) ~= "string" and type(name) ~= "number" then bad_argument(2, "string", name) end
   if type(reader) ~= "function" then bad_argument(1, "function", ...) end
   local pieces = {}
   while true do
@@ -283,14 +354,14 @@ end
 -------------------------------------------------------------------------------------------------- Lua's own libraries
 
 local string_shown = copy(string)
--- An error of a function in C tells where it was called from: here, if nothing were done about it.
-local function called(name, ok, ...)
+-- An error of a function in C tells where it was called from: here, if nothing were done about it. (Whoever calls this has
+-- to be there still, so no tail call leads here: see ``select``.)
+local function called(ok, ...)
   if ok then return ... end
   if killed then error(killed, 0) end
   local problem = clean((...))
-  if type(problem) ~= "string" or problem:find("^user_%l+:%d") then error(problem, 0) end
-  problem = problem:gsub("'%?'", "'" .. name .. "'", 1)
-  error(problem, 3)
+  if type(problem) ~= "string" or find(problem, "^user_%l+:%d") then error(problem, 0) end
+  error(reworded(problem, 2), 3)
 end
 -- A match takes the C stack as deep as its pattern is long: a long enough one would end the process.
 local LONGEST_PATTERN = 2000
@@ -307,7 +378,7 @@ for _, name in ipairs {"find", "match", "gmatch", "gfind", "gsub"} do
       elseif #pattern > LONGEST_PATTERN and not (name == "find" and select(4, ...)) then
         error("pattern too complex", 2)
       end
-      return called(name, pcall(action, ...))
+      return select(1, called(pcall(action, ...)))
     end
   end
 end
@@ -317,6 +388,7 @@ function string_shown.rep(...)
   if kind ~= "string" and kind ~= "number" then bad_argument(1, "string", ...) end
   count = tonumber(count)
   if not count then bad_argument(2, "number", select(2, ...)) end
+  count = int(count)
   if #tostring(text) * count > 2147483648 then error("resulting string too large", 2) end
   return rep(text, count)
 end
@@ -354,7 +426,7 @@ local function is_script(body)
   return info.what ~= "C" and info.source ~= OURS
 end
 function coroutine_shown.create(body)
-  if not is_script(body) then error("bad argument #1 to 'create' (Lua function expected)", 2) end
+  if not is_script(body) then complain(1, "Lua function expected") end
   local thread = create(body)
   sethook(thread, current_hook, hooked_events, PULSE)
   return thread
@@ -365,7 +437,7 @@ local function resumed(ok, ...)
   return false, clean((...))
 end
 function coroutine_shown.resume(thread, ...)
-  if type(thread) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
+  if type(thread) ~= "thread" then complain(1, "coroutine expected") end
   return resumed(resume(thread, ...))
 end
 local function passed_on(ok, ...)
@@ -375,7 +447,7 @@ local function passed_on(ok, ...)
   error(problem, type(problem) == "string" and 3 or 0) -- which says where once more
 end
 function coroutine_shown.wrap(body)
-  if not is_script(body) then error("bad argument #1 to 'wrap' (Lua function expected)", 2) end
+  if not is_script(body) then complain(1, "Lua function expected") end
   local thread = create(body)
   sethook(thread, current_hook, hooked_events, PULSE)
   return function(...)
@@ -394,11 +466,11 @@ local function lrand48()
   low = product % 0x1000000
   return high * 128 + floor(low / 0x20000)
 end
-local function check_integer(number, name, value)
+local function check_integer(number, value)
   local converted = tonumber(value)
   if not converted then
-    error("bad argument #" .. number .. " to '" .. name .. "' (number expected, got " ..
-      (value == nil and "no value" or type(value)) .. ")", 3)
+    local got = value == nil and "no value" or type(value)
+    error(reworded("bad argument #" .. number .. " to '?' (number expected, got " .. got .. ")", 2), 3)
   end
   return converted < 0 and -floor(-converted) or floor(converted)
 end
@@ -408,13 +480,13 @@ function math_shown.random(...)
   local ratio = (lrand48() % 2147483647) / 2147483647
   if count == 0 then return ratio end
   if count > 2 then error("wrong number of arguments", 2) end
-  local least, most = 1, check_integer(1, "random", (...))
-  if count == 2 then least, most = most, check_integer(2, "random", (select(2, ...))) end
-  if least > most then error("bad argument #" .. count .. " to 'random' (interval is empty)", 2) end
+  local least, most = 1, check_integer(1, (...))
+  if count == 2 then least, most = most, check_integer(2, (select(2, ...))) end
+  if least > most then complain(count, "interval is empty") end
   return floor(ratio * (most - least + 1)) + least
 end
 function math_shown.randomseed(seed)
-  seed = check_integer(1, "randomseed", seed) % 0x100000000
+  seed = check_integer(1, seed) % 0x100000000
   high, low = floor(seed / 0x100), seed % 0x100 * 0x10000 + 0x330E
 end
 visible.math = protect(math_shown)
@@ -423,14 +495,31 @@ visible.math = protect(math_shown)
 
 -- Functions in Python answer true and their results, or false and what is wrong.
 local function checked(ok, ...)
-  if not ok then error((...), 3) end
+  if not ok then error(reworded((...), 2), 3) end
   return ...
 end
 for _, library in ipairs {"bit", "struct"} do
   local made = {}
   for name, action in pairs(host[library]) do
     made[name] = function(...)
-      return checked(action(...))
+      return select(1, checked(action(...)))
+    end
+  end
+  if library == "struct" then
+    -- Python gets the number 0 without its sign.
+    local pack = host.struct.pack
+    function made.pack(...)
+      for place = 2, select("#", ...) do
+        local value = select(place, ...)
+        if value == 0 and 1 / value < 0 then
+          local values = {...}
+          for other = place, select("#", ...) do
+            if values[other] == 0 and 1 / values[other] < 0 then values[other] = "-0" end
+          end
+          return select(1, checked(pack(unpack(values, 1, select("#", ...)))))
+        end
+      end
+      return select(1, checked(pack(...)))
     end
   end
   visible[library] = protect(made)
@@ -508,6 +597,7 @@ end
 function redis.error_reply(...)
   local text = ...
   if select("#", ...) ~= 1 or type(text) ~= "string" then return misused() end
+  text = match(text, "^%Z*")
   if byte(text, 1) == 45 then text = text:sub(2) end
   if debugged then host_failed("-" .. text) end
   local code, message = text:match("^([^ ]*) (.*)$")
@@ -547,7 +637,7 @@ function redis.log(...)
   local level = tonumber((...))
   if not level then raise("First argument must be a number (log level).") end
   level = floor(level)
-  if level < 0 or level > 3 then raise("Invalid log level.") end
+  if not (level >= 0 and level <= 3) then raise("Invalid log level.") end
   local words = {}
   for place = 2, count do
     local word = select(place, ...)
