@@ -65,6 +65,8 @@ def test_what_clients_are_told(
     assert (b"valkey_version:8.0.2\r\n" in info) == (server == "valkey")
     assert answer(name, "LOLWUT") == f"{server.capitalize()} ver. {version}\n".encode()
     assert answer(name, "EVAL", "return redis.REDIS_VERSION", 0) == redis_version.encode()
+    has_server = answer(name, "EVAL", "return rawget(_G, 'server') == nil and 0 or 1", 0)
+    assert has_server == (name in ("", "valkey-8"))
 
 
 @pytest.mark.parametrize(

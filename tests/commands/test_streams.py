@@ -71,6 +71,10 @@ def test_automatic_ids(engine: Engine) -> None:
             ["MAXLEN", "=", "5", "LIMIT", "5", "*", "f", "v"],
             b"ERR syntax error, LIMIT cannot be used without the special ~ option",
         ),
+        (
+            ["LIMIT", "0", "*", "f", "v"],
+            b"ERR syntax error, LIMIT cannot be used without the special ~ option",
+        ),
         # The id is read before the options are looked at together.
         (["LIMIT", "5", "x", "f", "v"], INVALID),
         # A second policy is no option any more.

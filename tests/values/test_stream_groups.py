@@ -186,6 +186,15 @@ def test_acknowledging_and_consumers() -> None:
     assert [known.name for known in stream.sorted_groups()] == [b"a", b"g"]
 
 
+def test_a_group_behind_the_first_entry_counts_anew() -> None:
+    stream = filled(10)
+    group, alice, _ = group_of(stream)
+    stream.deliver(group, alice, 0, 6)
+    stream.trim_to_length(3)
+    stream.deliver(group, alice, 0, 1)
+    assert (group.last_id, group.entries_read, stream.lag(group)) == ((8, 0), 8, 2)
+
+
 def test_lag_is_unknown_behind_a_tombstone() -> None:
     stream = filled(5)
     group, alice, _ = group_of(stream)

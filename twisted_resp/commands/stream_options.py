@@ -50,6 +50,7 @@ _TWO_STRATEGIES: Final = b"ERR syntax error, MAXLEN and MINID options at the sam
 
 #: The words that choose what deletion does with references in consumer groups.
 POLICIES: Final = {b"KEEPREF": KEEPREF, b"DELREF": DELREF, b"ACKED": ACKED}
+_LIMIT_IS_FOR_APPROXIMATE: Final = b"ERR syntax error, LIMIT cannot be used without the special ~ option"
 _POLICY_WORDS: Final[dict[int, list[bytes]]] = {KEEPREF: [], DELREF: [b"DELREF"], ACKED: [b"ACKED"]}
 
 # With ``~`` and no LIMIT, trimming looks at a hundred nodes at most; between these bounds.
@@ -260,11 +261,13 @@ def parse_options(words: tuple[bytes, ...], limits: Limits, adding: bool) -> Opt
             )
         if not adding:
             raise CommandError(b"ERR syntax error, XTRIM must be called with a trimming strategy")
+        if limit is not None:  # LIMIT 0
+            raise CommandError(_LIMIT_IS_FOR_APPROXIMATE)
         return Options(create, None, new_id, place)
     if limit is None:
         limit = _usual_limit(limits) if approximate else 0
     elif not approximate:
-        raise CommandError(b"ERR syntax error, LIMIT cannot be used without the special ~ option")
+        raise CommandError(_LIMIT_IS_FOR_APPROXIMATE)
     return Options(create, Trim(length, before, approximate, limit, policy or KEEPREF), new_id, place)
 
 

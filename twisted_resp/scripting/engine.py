@@ -95,6 +95,7 @@ class Engine:
                 register=self._register,
                 debugger=_debugger(self),
                 version=self._server.flavour.redis_version,
+                has_server=self._server.flavour.has_valkey_names,
                 random=self._server.random,
             )
         return self._interpreter

@@ -69,6 +69,7 @@ class Interpreter:
         what is wrong with them.
     :param debugger: what there is for sessions of the debugger, see ``debugger.lua``.
     :param version: the version of Redis that scripts are told.
+    :param has_server: whether the table ``redis`` has Valkey's name, ``server``, too.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Interpreter:
         register: Callable[..., bytes | None],
         debugger: Mapping[bytes, Callable[..., Any]],
         version: bytes,
+        has_server: bool,
         random: Random,
     ) -> None:
         self._sunk: list[Any] = []
@@ -109,6 +111,7 @@ class Interpreter:
             b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
             b"seed": lambda: (random.getrandbits(24), random.getrandbits(24)),
             b"version": version,
+            b"has_server": has_server,
             b"version_number": major << 16 | minor << 8 | patch,
             b"bit": self.table(bits.FUNCTIONS),
             b"struct": self.table(packing.FUNCTIONS),

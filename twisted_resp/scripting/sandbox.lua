@@ -663,7 +663,7 @@ function redis.replicate_commands() return true end
 redis.REDIS_VERSION, redis.REDIS_VERSION_NUM = host.version, host.version_number
 
 visible.redis = protect(redis)
-visible.server = visible.redis
+if host.has_server then visible.server = visible.redis end
 
 -------------------------------------------------------------------------------------------------- results, for Python
 
@@ -826,7 +826,7 @@ for _, name in ipairs {
 end
 local library_visible = setmetatable({}, {__index = not_while_loading})
 library_visible.redis = protect(setmetatable(library_redis, {__index = not_while_loading}))
-library_visible.server = library_visible.redis
+if host.has_server then library_visible.server = library_visible.redis end
 local library_metatable = {__index = visible, __newindex = refuse, __metatable = metatable_of(globals).__metatable}
 local library_globals = setmetatable({}, library_metatable)
 shown[library_globals] = visible

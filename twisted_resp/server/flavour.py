@@ -29,6 +29,11 @@ class Flavour(NamedTuple):
     redis_version: bytes
     limit: Version
 
+    @property
+    def has_valkey_names(self) -> bool:
+        """Whether scripts know ``redis`` by the name that Valkey gives it: ``server``."""
+        return self.product == b"valkey" or not self.name
+
     def has(self, since: str) -> bool:
         """Whether something that came with a version of Redis is there."""
         return tuple(map(int, since.split("."))) <= self.limit

@@ -424,8 +424,11 @@ class Stream:
         entries = self.range(start, MAX_ID, count)
         if not entries:
             return entries
+        first = self.first_id
         for entry_id, _ in entries:
-            if group.entries_read != UNKNOWN and not self._has_tombstone_after(group.last_id):
+            # A group that was behind the first entry counts anew: what was trimmed meanwhile is read, in a way.
+            counts = group.entries_read != UNKNOWN and group.last_id >= first
+            if counts and not self._has_tombstone_after(group.last_id):
                 group.entries_read += 1
             elif self.entries_added:
                 group.entries_read = self.entries_read_at(entry_id)
