@@ -1,29 +1,34 @@
 """The pytest plugin and the mixins, as strangers use them: in a project of their own.
 
-To start pytest in a process of its own takes longer than most of what is tested here, so that is done once, with
-workers of xdist and the plugins that bring a reactor or an event loop. The other sessions run in this process.
+To start a process takes longer than most of what is tested here, so most sessions run in this one, and what needs the
+reactor runs in the reactor of this session.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
+import unittest
 from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import dedent
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
+import pytest_twisted
 import redis  # noqa: F401 - what a session in this process imports first is forgotten at its end
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ClientCreator, Protocol
 from twisted.internet.task import Clock
 
-from twisted_resp.testing import RespServerMixin, isolation, plugin, strict, thread  # noqa: F401
+from twisted_resp.testing import RespFactoryMixin, RespServerMixin, isolation, plugin, strict, thread  # noqa: F401
 from twisted_resp.testing.factory import ControlledFactory
 
 pytest_plugins = ["pytester"]
 
+SYNC_ONLY = ("-pno:xdist", "-pno:asyncio")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 SYNC = """
@@ -114,6 +119,25 @@ OTHERS = """
         assert resp_fresh_server.port != other.port
         resp_fresh_server.stop()
 
+    @pytest.mark.resp(server={"databases": 2, "emulate": "redis-6.2"})
+    def test_a_server_as_the_marker_wants_it(resp_fresh_server):
+        assert resp_fresh_server.call("CONFIG", "GET", "databases")[b"databases"] == b"2"
+        assert resp_fresh_server.factory.server.flavour.name == "redis-6.2"
+
+    @pytest.mark.resp(server={"appendonly": "yes", "appendfsync": "always"})
+    def test_a_process(resp_process):
+        with redis.Redis.from_url(resp_process.url) as client:
+            client.set("key", "value")
+            resp_process.kill()
+            resp_process.start()
+            assert client.get("key") == b"value"
+
+    @pytest.mark.parametrize("resp_server", ["redis-7.0", {"databases": 1}], indirect=True)
+    def test_several_kinds(resp_client, resp_server):
+        assert resp_client.ping()
+        kind = resp_server.factory.server.flavour.name, len(resp_server.factory.server.keyspace.databases)
+        assert kind in (("redis-7.0", 16), ("", 1))
+
     class Case(RespServerMixin, unittest.TestCase):
         resp_settings = {"seed": {"a": [1]}}
 
@@ -122,33 +146,6 @@ OTHERS = """
                 assert client.lpop("a") == b"1"
 
         test_two = test_one
-"""
-
-TWISTED = """
-    import pytest_twisted
-    from twisted.internet.protocol import ClientCreator, Protocol
-    from twisted.internet import reactor
-    from twisted.internet.defer import Deferred
-
-    class Client(Protocol):
-        def connectionMade(self):
-            self.waits = Deferred()
-
-        def dataReceived(self, data):
-            self.waits.callback(data)
-
-    @pytest_twisted.inlineCallbacks
-    def test_in_the_reactor(resp_factory):
-        assert resp_factory.keys == {"user:1": {"name": "Ada"}, "tags": {"x"}}
-        client = yield ClientCreator(reactor, Client).connectTCP("127.0.0.1", resp_factory.port)
-        resp_factory.clock.freeze()
-        client.transport.write(b"BLPOP list 30\\r\\n")
-        yield resp_factory.wait_for_blocked()
-        yield resp_factory.clock.advance(30)
-        reply = yield client.waits
-        assert reply == b"*-1\\r\\n"
-
-    test_again = test_in_the_reactor
 """
 
 ASYNCIO = """
@@ -197,40 +194,29 @@ STRICT = """
         assert resp_server.factory.server.flavour.name == "redis-7.2"
 """
 
-TRIAL = """
-    from twisted.internet import reactor
-    from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-    from twisted.internet.defer import Deferred, inlineCallbacks
-    from twisted.internet.protocol import Protocol
-    from twisted.trial.unittest import TestCase
-    from twisted_resp.testing import RespFactoryMixin
+WORKERS = """
+    import os
+    import pytest
 
-    class Client(Protocol):
-        def connectionMade(self):
-            self.waits, self.lost = Deferred(), Deferred()
-
-        def dataReceived(self, data):
-            self.waits.callback(data)
-
-        def connectionLost(self, reason):
-            self.lost.callback(None)
-
-    class Case(RespFactoryMixin, TestCase):
-        resp_settings = {"seed": {"key": "value"}}
-
-        @inlineCallbacks
-        def test_one(self):
-            endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.resp_factory.port)
-            client = yield connectProtocol(endpoint, Client())
-            client.transport.write(b"GETDEL key\\r\\n")
-            reply = yield client.waits
-            self.assertEqual(reply, b"$5\\r\\nvalue\\r\\n")
-            yield self.resp_factory.call("SET", "k", 1, "EX", 1000)
-            client.transport.loseConnection()
-            yield client.lost
-
-        test_two = test_one
+    @pytest.mark.parametrize("number", range(2))
+    def test_a_worker_has_a_server_of_its_own(resp_client, number):
+        assert os.environ["PYTEST_XDIST_WORKER"] == "gw0"
+        assert resp_client.incr("n") == 1
 """
+
+
+class Client(Protocol):
+    """Waits for one reply, and for its end."""
+
+    def __init__(self) -> None:
+        self.replied: Deferred[bytes] = Deferred()
+        self.lost: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.replied.callback(data)
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.lost.callback(None)
 
 
 @pytest.fixture
@@ -244,32 +230,14 @@ def project(pytester: pytest.Pytester) -> Path:
     return tmp_path
 
 
-def run(project: Path, *arguments: str, **tests: str) -> tuple[int, str]:
-    """Run Python with arguments in a project with these tests; answers the exit code and what it printed."""
+def run(project: Path, pytester: pytest.Pytester, *arguments: str, **tests: str) -> tuple[int, str]:
+    """Run pytest in this process, with few other plugins, in a project with these tests.
+
+    :return: the exit code, and what it printed.
+    """
     for name, text in tests.items():
         (project / f"test_{name}.py").write_text(dedent(text))
-    if "pytest" in arguments and not entry_points_there():
-        arguments = (*arguments, "-p", plugin.__name__)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-    environment["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=project,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return done.returncode, done.stdout
-
-
-def run_here(project: Path, pytester: pytest.Pytester, *arguments: str, **tests: str) -> tuple[int, str]:
-    """Run pytest in this process, with no other plugin; answers as :func:`run` does."""
-    for name, text in tests.items():
-        (project / f"test_{name}.py").write_text(dedent(text))
-    others = [f"-pno:{name}" for name in ("xdist", "asyncio", "twisted", "hypothesispytest", "cacheprovider")]
+    others = [f"-pno:{name}" for name in ("twisted", "hypothesispytest", "cacheprovider")]
     there = () if entry_points_there() else ("-p", plugin.__name__)
     done = pytester.runpytest_inprocess("-q", *others, *there, *arguments)
     return int(done.ret), done.stdout.str()
@@ -283,20 +251,73 @@ def entry_points_there() -> bool:
 
 
 def test_fixtures(project: Path, pytester: pytest.Pytester) -> None:
-    code, printed = run_here(project, pytester, sync=SYNC, others=OTHERS)
+    code, printed = run(project, pytester, *SYNC_ONLY, sync=SYNC, others=OTHERS)
     assert code == 0, printed
-    assert "14 passed, 1 xfailed" in printed
+    assert "18 passed, 1 xfailed" in printed
 
 
-def test_fixtures_in_workers_with_other_plugins(project: Path) -> None:
-    code, printed = run(
-        project, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", "-pno:hypothesispytest",
-        twisted=TWISTED, asyncio=ASYNCIO,
-    )  # fmt: skip
+def test_asyncio(project: Path, pytester: pytest.Pytester) -> None:
+    pytest.importorskip("pytest_asyncio")
+    with (project / "pytest.ini").open("a") as settings:
+        settings.write("asyncio_default_fixture_loop_scope = function\n")
+    code, printed = run(project, pytester, "-pno:xdist", asyncio=ASYNCIO)
     assert code == 0, printed
-    passed = re.search(r"(\d+) passed", printed)
-    assert passed is not None
-    assert int(passed[1]) in (2, 4), printed
+    assert "2 passed" in printed
+
+
+def test_workers(project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A worker loads what it needs, and this package from here. One is enough: each is a process of its own.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (project / "test_workers.py").write_text(dedent(WORKERS))
+    pytester.runpytest_inprocess("-p", "xdist", "-p", plugin.__name__, "-n1").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("worker", "asked", "port"), [("", "7000", 7000), ("gw3", "7000", 7003), ("gw3", "0", 0)]
+)
+def test_workers_take_ports_in_a_row(
+    monkeypatch: pytest.MonkeyPatch, worker: str, asked: str, port: int
+) -> None:
+    class Config:
+        def getoption(self, name: str) -> str:
+            assert name == "resp_port"
+            return asked
+
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+    assert plugin._port(cast(Any, Config())) == port
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+async def test_in_the_reactor(resp_factory: ControlledFactory) -> None:
+    client = await ClientCreator(reactor, Client).connectTCP("127.0.0.1", resp_factory.port)
+    resp_factory.clock.freeze()
+    client.transport.write(b"BLPOP list 30\r\n")
+    await resp_factory.wait_for_blocked()
+    await resp_factory.clock.advance(30)
+    assert await client.replied == b"*-1\r\n"
+    assert client.lost.called is False
+    client.transport.loseConnection()
+    await client.lost
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+async def test_the_mixin_for_trial() -> None:
+    class Case(RespFactoryMixin, unittest.TestCase):  # trial's own would run the reactor
+        resp_settings: ClassVar[dict[str, Any]] = {"seed": {"key": "value"}}
+
+    case: Any = cast(Any, Case)()
+    cleanups: list[Any] = []
+    case.addCleanup = cleanups.append
+    case.setUp()
+    client = await ClientCreator(reactor, Client).connectTCP("127.0.0.1", case.resp_factory.port)
+    client.transport.write(b"GETDEL key\r\n")
+    assert await client.replied == b"$5\r\nvalue\r\n"
+    assert await case.resp_factory.call("SET", "k", 1, "EX", 1000) == b"OK"
+    (close,) = cleanups
+    await close()
+    await client.lost
+    assert case.resp_factory.clock.getDelayedCalls() == []
 
 
 class NoPlugins:
@@ -335,23 +356,20 @@ def test_differences_are_said() -> None:
 def test_strict_mode(project: Path, pytester: pytest.Pytester) -> None:
     with (project / "pytest.ini").open("a") as settings:
         settings.write("resp_strict =\n    large=2\n    -deprecated\n")
-    code, printed = run_here(project, pytester, "--resp-emulate", "redis-7.2", strict=STRICT)
+    code, printed = run(project, pytester, *SYNC_ONLY, "--resp-emulate", "redis-7.2", strict=STRICT)
     assert code == 1, printed
     assert "6 passed, 2 errors" in printed
     assert "strict mode objects:\n  LRANGE took 3 elements at once [large]\n    #" in printed
 
 
-def test_trial(project: Path) -> None:
-    code, printed = run(project, "-m", "twisted.trial", "test_trial", trial=TRIAL)
-    assert code == 0, printed
-    assert "PASSED (successes=2)" in printed
-
-
-def test_the_plugin_imports_no_server(project: Path) -> None:
-    code, printed = run(
-        project,
-        "-c",
+def test_the_plugin_imports_no_server() -> None:
+    program = (
         "import sys, twisted_resp.testing.plugin\n"
-        "print([name for name in sys.modules if name.startswith(('twisted.', 'redis', 'twisted_resp.server'))])",
+        "print([name for name in sys.modules"
+        " if name.startswith(('twisted.', 'redis', 'asyncio', 'twisted_resp.server'))])"
     )
-    assert (code, printed) == (0, "[]\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    printed = subprocess.run(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=True
+    )
+    assert printed.stdout == b"[]\n"

@@ -23,6 +23,8 @@ __all__ = ["RespFactoryMixin", "RespServerMixin"]
 class RespServerMixin(UnittestBase):
     """A server in a thread for each class; each test starts from its seed.
 
+    ``trial`` has no fixtures of classes: there each test has a server of its own.
+
     >>> class QueueTest(RespServerMixin, unittest.TestCase):
     ...     resp_settings = {"seed": {"queue": ["a"]}}
     ...
@@ -33,22 +35,31 @@ class RespServerMixin(UnittestBase):
     """
 
     resp_settings: ClassVar[dict[str, Any]] = {}
-    resp_server: ClassVar[ServerThread]
-    _resp_start: ClassVar[Snapshot]
+    resp_server: ServerThread
+    _resp_start: Snapshot
 
     @classmethod
     def setUpClass(cls) -> None:
         """Start the server."""
         super().setUpClass()
-        cls.resp_server = ServerThread(**cls.resp_settings)
-        cls.resp_server.start()
+        cls.resp_server = _started(cls.resp_settings)
         cls.addClassCleanup(cls.resp_server.stop)
         cls._resp_start = cls.resp_server.snapshot()
 
     def setUp(self) -> None:
         """See that it is left as it was."""
         super().setUp()
-        self.addCleanup(self.resp_server.reset, self._resp_start)
+        if hasattr(self, "resp_server"):
+            self.addCleanup(self.resp_server.reset, self._resp_start)
+        else:
+            self.resp_server = _started(self.resp_settings)
+            self.addCleanup(self.resp_server.stop)
+
+
+def _started(settings: dict[str, Any]) -> ServerThread:
+    server = ServerThread(**settings)
+    server.start()
+    return server
 
 
 class RespFactoryMixin(TrialBase):

@@ -123,6 +123,12 @@ def _number(config: pytest.Config, name: str) -> int:
     return int(text)
 
 
+def _port(config: pytest.Config) -> int:
+    port = _number(config, "port")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # gw0, gw1, ...
+    return port + int(worker.lstrip("gw")) if port and worker else port
+
+
 def _settings(config: pytest.Config) -> dict[str, Any]:
     """What every server of the session is made with."""
     settings: dict[str, Any] = {
@@ -203,13 +209,14 @@ def resp_server(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> 
     from twisted_resp.testing.isolation import Isolation
     from twisted_resp.testing.thread import ServerThread
 
-    port = _number(pytestconfig, "port")
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    if port and worker:
-        port += int(worker.lstrip("gw") or 0)
     asked = getattr(request, "param", {})
     asked = {"emulate": asked} if isinstance(asked, str) else asked
-    settings = {"port": port, "host": _option(pytestconfig, "host"), **_settings(pytestconfig), **asked}
+    settings = {
+        "port": _port(pytestconfig),
+        "host": _option(pytestconfig, "host"),
+        **_settings(pytestconfig),
+        **asked,
+    }
     with _started(ServerThread(**settings)) as server:
         _configure(server.call, pytestconfig)
         plugin = Isolation(server, _rules(pytestconfig))
@@ -315,6 +322,12 @@ async def _async_client(
     resp_server: ServerThread, request: pytest.FixtureRequest
 ) -> AsyncIterator[redis.asyncio.Redis]:
     """An asyncio client of redis-py for ``resp_server``, closed after the test."""
+    import asyncio  # which a test of asyncio has loaded
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # anyio, with trio
+        pytest.fail("resp_async_client: redis-py runs on asyncio only", pytrace=False)
     try:
         client = resp_server.async_client(**_client_options(request))
     except RuntimeError as error:
