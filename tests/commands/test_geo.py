@@ -34,8 +34,16 @@ def test_positions(sicily: Engine) -> None:
 def test_positions_on_the_wire(sicily: Engine) -> None:
     client = sicily.factory.client().client
     reply = client.execute(client, [b"GEOPOS", b"g", b"Palermo", b"Rome"])
-    assert encode(reply, 2) == b"*2\r\n*2\r\n$18\r\n13.361389338970184\r\n$16\r\n38.1155563954963\r\n*-1\r\n"
-    assert encode(reply, 3) == b"*2\r\n*2\r\n,13.361389338970184\r\n,38.1155563954963\r\n_\r\n"
+    # As https://redis.io/docs/latest/commands/geopos/ shows them.
+    longitude, latitude = b"13.36138933897018433", b"38.11555639549629859"
+    assert encode(reply, 2) == b"*2\r\n*2\r\n$20\r\n%b\r\n$20\r\n%b\r\n*-1\r\n" % (longitude, latitude)
+    assert encode(reply, 3) == b"*2\r\n*2\r\n,%b\r\n,%b\r\n_\r\n" % (longitude, latitude)
+    client.execute(client, [b"GEOADD", b"g", b"-0.00000001", b"-85.05112878", b"edge"])
+    assert encode(client.execute(client, [b"GEOPOS", b"g", b"edge"]), 2).split(b"\r\n")[3:6:2] == [
+        b"-0.00000268220901489",
+        b"-85.05112751263942528",
+    ]
+    assert sicily.call("EVAL", "return redis.call('GEOPOS', 'g', 'Palermo')", "0") == [[longitude, latitude]]
 
 
 def test_add(engine: Engine) -> None:

@@ -223,6 +223,16 @@ def test_keys_of_a_call() -> None:
     assert [place for place, _ in find(b"SORT abc BY store STORE x GET store store def".split())] == [1, 9]
 
 
+def test_alpha_takes_a_zero_byte_for_the_end(engine: Engine) -> None:
+    elements = [b"b\0z", b"a", b"b\0y", b"b"]
+    engine.call("RPUSH", "l", *elements)
+    assert engine.call("SORT", "l", "ALPHA") == [b"a", b"b\0z", b"b\0y", b"b"]
+    assert engine.call("SORT", "l", "ALPHA", "DESC") == [b"b\0z", b"b\0y", b"b", b"a"]
+    # What is stored is compared byte by byte.
+    engine.call("SORT", "l", "ALPHA", "STORE", "sorted")
+    assert engine.call("LRANGE", "sorted", 0, -1) == sorted(elements)
+
+
 def test_alpha_asks_the_locale_that_was_set(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locale, "setlocale", lambda category, name: name)
     monkeypatch.setattr(locale, "strxfrm", lambda text: text.lower())

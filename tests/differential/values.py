@@ -131,6 +131,8 @@ class Values:
             return random.choice(_NO_NUMBERS)
         if chance < 0.06:
             edge = random.choice(_EDGES)
+            if command == "LREM" and edge == b"-9223372036854775808":
+                return b"-9223372036854775807"  # the other is refused since 7.2
             return edge if "RAND" not in command or not edge.startswith(b"-") else b"-9223372036854775808"
         if chance < 0.2:
             return b"%d" % random.randrange(-200, 200)

@@ -16,7 +16,7 @@ from twisted_resp.commands.sorted_sets import number, zadd
 from twisted_resp.commands.table import DENYOOM, READONLY, WRITE, command
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import ZSET
-from twisted_resp.resp import NULL_ARRAY, Reply
+from twisted_resp.resp import NULL_ARRAY, LongDouble, Reply
 from twisted_resp.server.client import Client
 from twisted_resp.values.geohash import (
     Box,
@@ -156,7 +156,7 @@ def geopos(client: Client, key: bytes, *members: bytes) -> Reply:
     """Returns the longitude and latitude of members from a geospatial index."""
     value = client.db.read_as(key, SortedSet)
     scores = [None if value is None else value.score(member) for member in members]
-    return [NULL_ARRAY if score is None else list(decode(score)) for score in scores]
+    return [NULL_ARRAY if score is None else list(map(LongDouble, decode(score))) for score in scores]
 
 
 # ---------------------------------------------------------------------------------------------- searches
@@ -322,7 +322,7 @@ class _Search:
             if self.with_hashes:
                 reply.append(int(one.score))
             if self.with_coordinates:
-                reply.append([one.longitude, one.latitude])
+                reply.append([LongDouble(one.longitude), LongDouble(one.latitude)])
             told.append(reply)
         return told
 

@@ -54,7 +54,7 @@ _BLANKS: Final = b" \t\n\v\f\r"
 #: Finds what a pattern says of an element: None if there is no such key or field.
 Lookup = Callable[[bytes], Optional[bytes]]
 #: Makes of a text what is compared in its place.
-Collation = Callable[[bytes], str]
+Collation = Callable[[bytes], Any]
 
 
 class _Request:
@@ -174,6 +174,7 @@ def _sort(client: Client, key: bytes, request: _Request) -> list[bytes | None]:
     value = database.read(key)
     elements = _elements(value)
     if request.sorts:
+        # What is stored must not depend on a locale.
         collation = _collation(client) if request.alpha and request.store is None else None
         elements = _ordered(database, elements, request.by, request.alpha, request.descending, collation)
     elif type(value) is Set:
@@ -207,13 +208,14 @@ def _elements(value: Value) -> list[bytes]:
     raise CommandError(errors.WRONG_TYPE)
 
 
-def _collation(client: Client) -> Collation | None:
-    """What ALPHA compares by where ``locale-collate`` names a language; None for bytes.
+def _collation(client: Client) -> Collation:
+    """What ALPHA compares by: bytes, unless ``locale-collate`` names a language.
 
-    Redis takes the locale of its environment unless it is told; here an answer does not depend on that.
+    Redis takes the locale of its environment unless it is told; here an answer does not depend on that. Either way C's
+    ``strcoll`` is asked, for which a text ends at the first zero byte.
     """
     if client.server.configuration[b"locale-collate"] in _BY_BYTES:
-        return None
+        return lambda text: text.partition(b"\0")[0]
     return lambda text: locale.strxfrm(text.partition(b"\0")[0].decode("utf-8", "surrogateescape"))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from twisted_resp.errors import CommandError
-from twisted_resp.text.floats import format_double
+from twisted_resp.text.floats import format_double, format_for_people
 
 __all__ = [
     "BULK_HEADERS",
@@ -23,6 +23,7 @@ __all__ = [
     "Attributed",
     "BigNumber",
     "Encoded",
+    "LongDouble",
     "Map",
     "Push",
     "Reply",
@@ -102,6 +103,12 @@ class Encoded(_Marker):
 
 class Attributed(_Marker):
     """A reply with attributes before it in RESP3: ``value`` is (attributes, reply)."""
+
+    __slots__ = ()
+
+
+class LongDouble(float):
+    """A double that is printed as Redis prints its long doubles: without an exponent, with up to 17 places."""
 
     __slots__ = ()
 
@@ -303,7 +310,7 @@ def _encode_push(out: list[bytes], reply: Push, protocol: int) -> None:
 
 
 def _encode_double(out: list[bytes], reply: float, protocol: int) -> None:
-    text = format_double(reply)
+    text = format_for_people(reply) if type(reply) is LongDouble else format_double(reply)
     out.append(b",%b\r\n" % text if protocol == 3 else b"$%d\r\n%b\r\n" % (len(text), text))
 
 
@@ -356,6 +363,7 @@ _ENCODERS: Final[dict[type, Any]] = {
     SetReply: _encode_set,
     Push: _encode_push,
     float: _encode_double,
+    LongDouble: _encode_double,
     bool: _encode_bool,
     Verbatim: _encode_verbatim,
     BigNumber: _encode_big_number,

@@ -15,6 +15,7 @@ from twisted_resp.resp import (
     NULL_ARRAY,
     Attributed,
     BigNumber,
+    LongDouble,
     Map,
     Push,
     Reply,
@@ -23,7 +24,7 @@ from twisted_resp.resp import (
     Status,
     Verbatim,
 )
-from twisted_resp.text.floats import format_double
+from twisted_resp.text.floats import format_double, format_for_people
 
 __all__ = ["argument", "for_lua"]
 
@@ -95,6 +96,9 @@ def _value(reply: Reply, protocol: int, table: MakeTable) -> Any:
         return reply if protocol == 3 else int(reply)
     if kind is float:
         return table({b"double": reply}) if protocol == 3 else format_double(reply)
+    if kind is LongDouble:
+        text = format_for_people(reply)
+        return table({b"double": float(text)}) if protocol == 3 else text
     if kind is list or kind is tuple or kind is Push or kind is Several:
         items = reply if kind is list or kind is tuple else reply.value
         return _array([_value(item, protocol, table) for item in items], table)

@@ -14,11 +14,22 @@ from time import perf_counter
 from typing import Final
 
 from twisted_resp.errors import CommandError
-from twisted_resp.resp import NULL_ARRAY, BigNumber, Map, Push, Reply, SetReply, Several, Status, Verbatim
+from twisted_resp.resp import (
+    NULL_ARRAY,
+    BigNumber,
+    LongDouble,
+    Map,
+    Push,
+    Reply,
+    SetReply,
+    Several,
+    Status,
+    Verbatim,
+)
 from twisted_resp.server.client import Conversation
 from twisted_resp.server.server import Server
 from twisted_resp.text.command_line import quote
-from twisted_resp.text.floats import format_double
+from twisted_resp.text.floats import format_double, format_for_people
 from twisted_resp.text.integers import parse_integer
 
 __all__ = ["Session", "readable"]
@@ -382,8 +393,8 @@ def readable(reply: Reply, protocol: int) -> bytes:
         return b"%d" % reply
     if reply is None or reply is NULL_ARRAY:
         return b"NULL" if protocol == 2 else b"(null)"
-    if kind is float:
-        text = format_double(reply)
+    if kind is float or kind is LongDouble:
+        text = format_double(reply) if kind is float else format_for_people(reply)
         return quote(text) if protocol == 2 else b"(double) " + text
     if kind is Status:
         return quote(b"+" + reply.value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from math import copysign, inf
 
-__all__ = ["format_double", "format_double_17g", "parse_double"]
+__all__ = ["format_double", "format_double_17g", "format_for_people", "parse_double"]
 
 _PLAIN = b"0123456789.-+eE"
 # So many digits are not too large for a double.
@@ -114,3 +114,13 @@ def format_double_17g(value: float) -> bytes:
     Later versions still do so for the scores that ZSCAN returns from a skip list.
     """
     return b"nan" if value != value else b"%.17g" % value
+
+
+def format_for_people(value: float) -> bytes:
+    """Print a double without an exponent, with up to 17 places: C's ``%.17f`` without the zeros at its end.
+
+    So are coordinates, which go through ``ld2string`` with ``LD_STR_HUMAN``; see
+    https://redis.io/docs/latest/commands/geopos/.
+    """
+    text = (b"%.17f" % value).rstrip(b"0").rstrip(b".")
+    return b"0" if text == b"-0" else text
