@@ -48,8 +48,8 @@ def test_count(log_all: Engine) -> None:
     assert len(commands(log_all, 0)) == 0
     assert len(commands(log_all, 3)) == 3
     assert len(commands(log_all, -1)) == 25
-    assert log_all.error("SLOWLOG", "GET", "-2") == b"ERR count should be greater than or equal to -1"
-    assert log_all.error("SLOWLOG", "GET", "x") == b"ERR value is not an integer or out of range"
+    for wrong in ("-2", "x"):
+        assert log_all.error("SLOWLOG", "GET", wrong) == b"ERR count should be greater than or equal to -1"
     assert log_all.error("SLOWLOG", "GET", "1", "2").startswith(b"ERR unknown subcommand or wrong number")
 
 

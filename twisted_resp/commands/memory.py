@@ -93,7 +93,7 @@ def memory_doctor(client: Client) -> Reply:
     if client.server.memory.used() < _LITTLE:
         return Verbatim(
             b"txt",
-            b"Hi Sam, this instance is empty or is using very little memory, my issue detector can't be used in these "
+            b"Hi Sam, this instance is empty or is using very little memory, my issues detector can't be used in these "
             b"conditions. Please, leave for your mission on Earth and fill it with some data. The new Sam and I will "
             b"be back to our programming as soon as I finished rebooting.\n",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twisted_resp.commands.helping import help_reply
-from twisted_resp.commands.numbers import integer
+from twisted_resp.commands.numbers import at_least
 from twisted_resp.commands.table import ADMIN, LOADING, STALE, command, container
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import OK, Reply
@@ -32,9 +32,7 @@ def slowlog_get(client: Client, *count: bytes) -> Reply:
             b"ERR unknown subcommand or wrong number of arguments for '%b'. Try SLOWLOG HELP."
             % client.current[1]
         )
-    wanted = integer(count[0]) if count else 10
-    if wanted < -1:
-        raise CommandError(b"ERR count should be greater than or equal to -1")
+    wanted = at_least(-1, count[0], b"ERR count should be greater than or equal to -1") if count else 10
     return [
         [entry.number, entry.time, entry.microseconds, entry.args, entry.address, entry.name]
         for entry in client.server.slow_log.newest(wanted)
