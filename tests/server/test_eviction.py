@@ -62,6 +62,23 @@ def test_many_keys_are_evicted_in_several_turns(own_process: Engine) -> None:
     assert engine.server.memory.used() <= EMPTY + 5000
 
 
+def test_info_tells_for_how_long_there_was_too_much(engine: Engine) -> None:
+    def told() -> tuple[bytes, ...]:
+        lines = engine.call("INFO", "stats").split(b"\r\n")
+        return tuple(line.partition(b":")[2] for line in lines if b"eviction_exceeded_time" in line)
+
+    engine.fill(20)
+    engine.call("CONFIG", "SET", "maxmemory", 1)
+    with pytest.raises(CommandError, match="OOM"):
+        engine.call("SET", "a", "b")
+    engine.clock.advance(2)
+    assert told() == (b"2000", b"2000")
+    engine.call("CONFIG", "SET", "maxmemory", "100mb")
+    engine.call("PING")
+    engine.clock.advance(5)
+    assert told() == (b"2000", b"0")
+
+
 def test_with_the_greatest_tenacity_they_go_at_once(own_process: Engine) -> None:
     engine = own_process
     engine.fill(500)

@@ -293,8 +293,8 @@ def _stats(server: Server) -> Iterable[Field]:
     yield "evicted_keys", keyspace.evicted
     yield "evicted_clients", statistics.evicted_clients
     yield "evicted_scripts", statistics.evicted_scripts
-    yield "total_eviction_exceeded_time", 0
-    yield "current_eviction_exceeded_time", 0
+    yield "total_eviction_exceeded_time", statistics.excess.total(now)
+    yield "current_eviction_exceeded_time", statistics.excess.current(now)
     yield "keyspace_hits", keyspace.hits
     yield "keyspace_misses", keyspace.misses
     yield "pubsub_channels", len(channels.channels)

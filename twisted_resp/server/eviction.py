@@ -29,12 +29,18 @@ _MOST_TENACITY: Final = 100
 
 def make_room(server: Server) -> bool:
     """Evict until the data fit their limit; answers whether they do."""
-    memory = server.memory
-    if not memory.is_full():
+    excess = server.statistics.excess
+    if not server.memory.is_full():
+        if excess.since is not None:
+            excess.end(server.now_ms)
         return True
     start = perf_counter()
     fits = _evict(server, start + _time_limit(server))
     server.latency.note_since(b"eviction-cycle", start)
+    if server.evicting or not fits:
+        excess.begin(server.now_ms)
+    elif excess.since is not None:
+        excess.end(server.now_ms)
     return fits
 
 

@@ -280,6 +280,7 @@ class Server:
             self.attention |= LIMITED_MEMORY
         else:
             self.attention &= ~LIMITED_MEMORY
+            self.statistics.excess.end(self.now_ms)
         self.limit_clients(self.configuration[b"maxmemory-clients"])
 
     def evict(self) -> None:

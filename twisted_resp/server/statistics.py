@@ -155,6 +155,36 @@ class Turns:
         self.seconds = 0.0
 
 
+class Excess:
+    """For how long there was more in memory than ``maxmemory``, because nothing could be evicted, or not at once.
+
+    :ivar since: since when there is (Unix time, ms); None while there is not.
+    """
+
+    __slots__ = ("_total", "since")
+
+    def __init__(self) -> None:
+        self.since: int | None = None
+        self._total = 0
+
+    def begin(self, now: int) -> None:
+        """There is too much."""
+        if self.since is None:
+            self.since = now
+
+    def end(self, now: int) -> None:
+        """What there is fits again."""
+        self._total, self.since = self.total(now), None
+
+    def current(self, now: int) -> int:
+        """For how long there has been too much (ms)."""
+        return 0 if self.since is None else max(0, now - self.since)
+
+    def total(self, now: int) -> int:
+        """For how long there was, this time and before (ms)."""
+        return self._total + self.current(now)
+
+
 class Statistics:
     """Counters of one server. Keyspace hits and the like are counted by the keyspace itself."""
 
@@ -173,6 +203,7 @@ class Statistics:
         self.turns.reset()
         self.turn_rate = Rate()
         self.turn_time = Rate()
+        self.excess = Excess()
         self.connections_received = 0
         self.rejected_connections = 0
         self.input_bytes = 0
