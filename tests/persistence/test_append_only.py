@@ -13,10 +13,12 @@ from twisted.internet.testing import StringTransport
 from tests.persistence.servers import START, Server
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence.append_only_loading import AppendOnlyError, commands_in
+from twisted_resp.persistence.contents import dump_bytes
 from twisted_resp.persistence.loading import load_now
 from twisted_resp.replication.full_sync import Snapshot
 from twisted_resp.replication.snapshots import snapshot
 from twisted_resp.service import RespService
+from twisted_resp.text.crc import crc64
 
 FILL: list[tuple[Any, ...]] = [
     ("SET", "string", "value"),
@@ -422,6 +424,16 @@ class TestStarting:
         other.call("SET", "more", 1)
         other.server.close()
         assert Server(tmp_path).start().call("GET", "more") == b"1"
+
+    def test_with_a_base_of_valkey_9(self, server: Server) -> None:
+        server.start()
+        server.server.close()
+        other = Server(server.directory)
+        other.call("SET", "a", 1)
+        data = b"VALKEY080" + dump_bytes(other.server)[9:-8]
+        data += crc64(data).to_bytes(8, "little")
+        (server.directory / "appendonly.aof.1.base.rdb").write_bytes(data)
+        assert server.start().call("GET", "a") == b"1"
 
     def test_what_has_expired_meanwhile(self, server: Server, tmp_path: Path) -> None:
         server.start()

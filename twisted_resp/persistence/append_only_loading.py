@@ -30,7 +30,8 @@ __all__ = ["AppendOnlyError", "CutShortError", "FormatError", "commands_in", "lo
 
 _log = Logger()
 
-_SIGNATURE: Final = b"REDIS"
+# What a base begins with that is an RDB file: Redis's, and Valkey's of version 9 and later.
+_SIGNATURES: Final = (b"REDIS", b"VALKE")
 # Others may be served before one of so many commands, the first among them (a mask).
 _STEP: Final = 0x3F
 # The longest line with a number in it that makes sense.
@@ -170,7 +171,7 @@ class _Loader:
     def _load(self, data: mmap, name: str) -> Generator[None, None, int]:
         """Load a file; answers how much of it is good."""
         good = 0
-        if data[: len(_SIGNATURE)] == _SIGNATURE:
+        if data[:5] in _SIGNATURES:
             good = yield from load_steps(self._server, data, before=self._before)
         loading, configuration = self._server.loading, self._server.configuration
         number = 0
