@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted_resp.commands.dispatch import find
 from twisted_resp.errors import CommandError
 from twisted_resp.persistence.contents import load_steps
+from twisted_resp.persistence.loading import without_collector
 from twisted_resp.persistence.manifest import Manifest, Part
 from twisted_resp.rdb.cursor import Data
 from twisted_resp.rdb.format import RdbError
@@ -123,8 +124,9 @@ def load_parts(server: Server, manifest: Manifest) -> Steps:
     server.loading.begin(sum(map(manifest.size_of, parts)))
     loader = _Loader(server)
     try:
-        for part in parts:
-            yield from loader.load(manifest, part, part is parts[-1])
+        with without_collector(server):
+            for part in parts:
+                yield from loader.load(manifest, part, part is parts[-1])
     finally:
         server.loading.end()
         effects.active = active

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Generator
 from typing import Any, Final
@@ -12,6 +11,7 @@ from twisted.logger import Logger
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace import lfu
 from twisted_resp.keyspace.keyspace import Keyspace
+from twisted_resp.persistence.loading import without_collector
 from twisted_resp.persistence.sinks import RdbSink, write_all
 from twisted_resp.rdb.cursor import Data
 from twisted_resp.rdb.file_reader import FileReader
@@ -90,10 +90,7 @@ def load_steps(
     loaded = expired = number = 0
     selected, unobserved = -1, False
     delay = configuration[b"key-load-delay"]
-    # Nothing of what is loaded is garbage, and the collector would look at it again and again: a third of the time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with without_collector(server):
         for index, key, value, expires_at, idle, frequency in reader:
             number += 1
             if index != selected and index < len(databases):
@@ -111,10 +108,15 @@ def load_steps(
                     left_out.append((index, key))
                 continue
             if index >= len(databases):
-                raise RdbError(f"there is a database {index} in it, but there are only {len(databases)} here")
+                raise RdbError(
+                    f"at byte {reader.position}: there is a database {index} in it, but there are only "
+                    f"{len(databases)} here"
+                )
             database = databases[index]
             if not replace and key in database.values:
-                raise RdbError(f"the key {key!r} is there already in database {index}")
+                raise RdbError(
+                    f"at byte {reader.position}: the key {key!r} is there already in database {index}"
+                )
             loaded += 1
             accessed = now
             if by_frequency:
@@ -127,9 +129,6 @@ def load_steps(
                 database.accessed[key] = accessed
             else:
                 database.restore(key, value, expires_at, accessed)
-    finally:
-        if collecting:
-            gc.enable()
     for key in reader.empty_keys:
         _log.info("rdbLoadObject skipping empty key: {key}", key=key.decode("utf-8", "backslashreplace"))
     _log.info(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Final
 
@@ -10,8 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from twisted_resp.server.loading import Steps
+from twisted_resp.server.server import Server
 
-__all__ = ["LoadInSlices", "load_now"]
+__all__ = ["LoadInSlices", "load_now", "without_collector"]
 
 # How long nobody else is served (seconds).
 _SLICE: Final = 0.01
@@ -24,6 +27,24 @@ def load_now(steps: Steps) -> None:
     """
     for _ in steps:
         pass
+
+
+@contextmanager
+def without_collector(server: Server) -> Iterator[None]:
+    """Let nothing look for garbage meanwhile: what is loaded is none, and would be looked at again and again.
+
+    In a process of our own it is not looked at afterwards either. The first look alone would stop everybody for half a
+    second a million keys; what is deleted goes at once, without the collector.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            if server.saving.may_fork and hasattr(gc, "freeze"):  # PyPy's collector is another one
+                gc.freeze()
+            gc.enable()
 
 
 class LoadInSlices:
