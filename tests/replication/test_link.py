@@ -314,6 +314,31 @@ class TestTheProtocol:
         # What is there by now is worth nothing.
         assert b"$1\r\n?\r\n$2\r\n-1\r\n" in self.shake_hands(wire_class(node))
 
+    @pytest.mark.parametrize("mode", ["swapdb", "on-empty-db", "disabled"])
+    def test_without_a_disk_it_loads_while_the_snapshot_comes(
+        self, node: Node, wire: Wire, mode: str, logged_errors: list[str]
+    ) -> None:
+        node.call("CONFIG", "SET", "repl-diskless-load", mode)
+        node.call("CONFIG", "SET", "replica-read-only", "no")
+        if mode == "swapdb":
+            node.call("SET", "a", "1")
+        self.shake_hands(wire)
+        wire.hear(b"+FULLRESYNC %b 7\r\n$1000\r\nREDIS" % HISTORY)
+        info = node.info("persistence")
+        if mode == "disabled":
+            assert info["loading"] == "0"
+            return
+        assert (info["loading"], info["loading_total_bytes"], info["loading_loaded_bytes"]) == (
+            "1",
+            "1000",
+            "5",
+        )
+        assert node.error("GET", "a") == b"LOADING Redis is loading the dataset in memory"
+        wire.lose()
+        assert logged_errors == ["Internal error in RDB reading offset 5: unexpected end of the stream"]
+        assert node.info("persistence")["loading"] == "0"
+        assert node.call("GET", "a") == (b"1" if mode == "swapdb" else None)
+
     def test_a_master_that_is_not_ready(self, node: Node, wire: Wire) -> None:
         self.shake_hands(wire)
         wire.hear(b"-NOMASTERLINK Can't SYNC while not connected with my master\r\n")

@@ -56,8 +56,9 @@ class Snapshot:
         empty = not any(map(len, server.keyspace.databases))
         #: Whether it is loaded beside the data that are there.
         self.beside = mode == b"swapdb"
-        in_memory = self.beside or (mode == b"on-empty-db" and empty)
-        on_disk = server.saving.may_fork and server.dbfilename and not in_memory
+        #: Whether it is never on disk, because that was asked for: it counts as being loaded while it comes in.
+        self.diskless = self.beside or (mode == b"on-empty-db" and empty)
+        on_disk = server.saving.may_fork and server.dbfilename and not self.diskless
         self._keeper: _InMemory | _OnDisk = _OnDisk(server) if on_disk else _InMemory()
 
     def add(self, data: bytes) -> bytes | None:

@@ -212,6 +212,7 @@ class MasterProtocol(Protocol):
         self._early: list[bytes] = []  # what comes while the snapshot is loaded
         self._lost = False  # whether the connection was lost meanwhile
         self._new_place = (b"", 0)  # the id and offset of the snapshot that comes
+        self._asynchronous = False  # whether the old data are served until it is loaded
         self._decoder = RequestDecoder()
         self._client: Client | None = None
         self._ended = False
@@ -255,6 +256,12 @@ class MasterProtocol(Protocol):
             self._loading.stop()
             self._loading = None
             self._link.spoilt = True
+        elif self._snapshot is not None and self._snapshot.diskless:
+            self._server.loading.end()
+            _log.error(
+                "Internal error in RDB reading offset {offset}: unexpected end of the stream",
+                offset=self._master.sync_read,
+            )
         if self._snapshot is not None:
             self._snapshot.discard()
             self._snapshot = None
@@ -356,7 +363,13 @@ class MasterProtocol(Protocol):
             ) from None
         self._master.sync_size = self._snapshot.size
         self._master.sync_read = 0
+        # Those of the same history are only older: good enough to be served meanwhile.
+        same_history = self._new_place[0] == self._feed.id and not self._link.spoilt
+        self._asynchronous = self._snapshot.beside and same_history
         _log.info("MASTER <-> REPLICA sync: receiving the snapshot")
+        if self._snapshot.diskless:
+            self._server.loading.begin(self._snapshot.size, self._asynchronous)
+            _log.info("MASTER <-> REPLICA sync: Loading DB in memory")
         self._receive = self._receive_snapshot
 
     def _failed(self, failure: Failure) -> None:
@@ -377,6 +390,8 @@ class MasterProtocol(Protocol):
         snapshot = self._snapshot
         assert snapshot is not None
         self._master.sync_read += len(data)
+        if snapshot.diskless:
+            self._server.loading.done += len(data)
         try:
             rest = snapshot.add(data)
             if rest is not None:
@@ -390,15 +405,14 @@ class MasterProtocol(Protocol):
         self._receive = self._early.append
         if rest:
             self._early.append(rest)
-        # Those of the same history are only older: good enough to be served meanwhile.
-        asynchronous = snapshot.beside and history == self._feed.id and not self._link.spoilt
         if not snapshot.beside:
             # There is no way back from here.
             self._link.spoilt = True
             self._feed.begin_history(history, offset)
-        _log.info("MASTER <-> REPLICA sync: Loading DB in memory")
+        if not snapshot.diskless:
+            _log.info("MASTER <-> REPLICA sync: Loading DB in memory")
         self._pause(True)
-        steps = snapshot.steps(self._replaced, asynchronous)
+        steps = snapshot.steps(self._replaced, self._asynchronous)
         # A script that lets the reactor run sees the old data to its end.
         self._loading = loading = LoadInSlices(
             steps, self._server.clock, lambda: self._server.scripting.running is not None
@@ -443,6 +457,9 @@ class MasterProtocol(Protocol):
         self._loading = None
         if failure.check(OSError, RdbError) is None:
             _log.failure("loading the master's snapshot failed", failure)
+        if self._snapshot is not None:
+            self._snapshot.discard()
+            self._snapshot = None
         self._spoilt(failure.getErrorMessage())
         if self._lost:
             self._link.lost()
