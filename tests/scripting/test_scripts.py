@@ -48,6 +48,12 @@ def engine() -> Engine:
     return Engine()
 
 
+@pytest.fixture(scope="module")
+def shared() -> Engine:
+    """One for many scripts that leave nothing behind."""
+    return Engine()
+
+
 class TestReplies:
     @pytest.mark.parametrize(
         ("script", "reply"),
@@ -347,8 +353,8 @@ class TestLibraries:
         ("error(cjson.null)", "ERR userdata: (nil)"),
     ],
 )
-def test_errors_of_what_stands_for_functions_in_c(engine: Engine, script: str, problem: str) -> None:
-    assert engine.error(script).startswith(problem)
+def test_errors_of_what_stands_for_functions_in_c(shared: Engine, script: str, problem: str) -> None:
+    assert shared.error(script).startswith(problem)
 
 
 @pytest.mark.parametrize(
@@ -395,17 +401,119 @@ def test_errors_of_what_stands_for_functions_in_c(engine: Engine, script: str, p
          [None, CommandError(b"X y")]),
     ],
 )  # fmt: skip
-def test_oddities_of_the_libraries(engine: Engine, expression: str, result: object) -> None:
-    assert engine.eval(f"return {expression}") == result
+def test_oddities_of_the_libraries(shared: Engine, expression: str, result: object) -> None:
+    assert shared.eval(f"return {expression}") == result
 
 
 @pytest.mark.parametrize(
     "bounds", ["2^31, 3", "-2^31, 2^31 - 1", "0, 2^31 - 1", "1, 1e7", "1, 8000", "2^53 + 2, 2^31 - 1"]
 )
-def test_unpack_can_not_overflow(engine: Engine, bounds: str) -> None:
-    assert engine.error(f"return unpack({{1, 2}}, {bounds})").startswith(
+def test_unpack_can_not_overflow(shared: Engine, bounds: str) -> None:
+    assert shared.error(f"return unpack({{1, 2}}, {bounds})").startswith(
         "ERR user_script:1: too many results to unpack"
     )
+
+
+@pytest.mark.parametrize(
+    ("script", "reply"),
+    [
+        ("--[[ see [[this]]\nreturn 5", 5),
+        ("return [[a [[b]]", b"a [[b"),
+        ("return [[[[]=]] .. [[x]]", b"[[]=x"),
+        ("local t = {['a[['] = 1} --[[ [[ ]] return t[ [[a[[]] ]", 1),
+        ('--[=[ [[ ]] ]=] return \'[[\' .. "[[\\"[[" .. [[ [[ ]] -- [[ [[', b'[[[["[[ [[ '),
+    ],
+)
+def test_brackets_within_brackets(shared: Engine, script: str, reply: object) -> None:
+    assert shared.eval(script) == reply
+
+
+class TestIsolation:
+    """What one script does, the next does not see."""
+
+    @pytest.fixture
+    def engine(self, shared: Engine) -> Engine:
+        return shared
+
+    @pytest.mark.parametrize(
+        "mischief",
+        [
+            "error(redis)", "pcall(error, redis) error(string)", "error(_G)", "_G.source = 1",
+            "rawset(redis, 'source', 1)",
+            "table.insert(redis, 1)", "setmetatable(redis, {})", "getmetatable('').__index = {}", "string.source = 1",
+            "getmetatable(_G).__index = {}", "redis.call = nil", "table.sort(redis, function() end) error(redis)",
+            "KEYS = 1", "loadstring('source = 1')()", "load(function() return nil end)() source = 1",
+            "xpcall(function() error(redis) end, function(e) rawset(e, 'source', 1) end) redis.source = 1",
+            "for _, library in pairs(_G) do if type(library) == 'table' then library.source = 1 end end",
+            "for _, library in pairs(_G) do if type(library) == 'table' then pcall(error, library) end end error(0)",
+        ],
+    )  # fmt: skip
+    def test_shared_tables_stay_as_they_are(self, engine: Engine, mischief: str) -> None:
+        assert isinstance(engine.eval(mischief), CommandError)
+        assert engine.eval("return {redis.source, string.source, rawget(_G, 'source'), #redis}") == []
+        assert engine.eval("return {('x'):upper(), redis.call('ping'), type(KEYS)}") == [
+            b"X",
+            b"PONG",
+            b"table",
+        ]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "debug", "io", "require", "package", "python", "getfenv", "setfenv", "newproxy", "dofile", "loadfile",
+            "module", "print", "os.execute", "os.exit", "os.getenv", "os.remove", "os.tmpname", "string.python",
+            "cjson.new", "coroutine.sethook",
+        ],
+    )  # fmt: skip
+    def test_what_is_not_there(self, engine: Engine, name: str) -> None:
+        reply = engine.eval(f"return type({name})")
+        assert reply == b"nil" or "nonexistent global variable" in str(reply)
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            "return loadstring(string.dump(function() return 1 end))",
+            "local n = 0 return load(function() n = n + 1 return ({'\\27', 'Lua'})[n] end)",
+            "return loadstring('\\27Lua\\81\\0')",
+        ],
+    )
+    def test_bytecode_is_not_loaded(self, engine: Engine, script: str) -> None:
+        assert engine.eval(script) is None
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            "local function f() return coroutine.wrap(f)() end return f()",
+            "local function f() return coroutine.resume(coroutine.create(function() f() end)) end return f()",
+            "local function f() return pcall(f) end return f()",
+            "local function f() return ('x'):gsub('x', f) end return f()",
+            "local function f() return xpcall(f, f) end return f()",
+            "local function f() f() end return {pcall(f)}",
+            "local t = setmetatable({}, {__tostring = tostring}) return tostring(t)",
+            "local t = setmetatable({}, {__call = function(self) return self() end}) return t()",
+            "local t = {} t[1] = t return cjson.encode(t)",
+            "local t = {} t[1] = t return #cmsgpack.pack(t)",
+            "return {pcall(cjson.decode, ('['):rep(1e5))}",
+            "cjson.decode_max_depth(1e9) return {pcall(cjson.decode, ('['):rep(1e6))}",
+            "return {pcall(cmsgpack.unpack, ('\\145'):rep(1e6))}",
+            "return {pcall(cmsgpack.unpack, '\\221\\255\\255\\255\\255')}",
+            "return {pcall(struct.unpack, ('b'):rep(9000), ('x'):rep(9000))}",
+            "return {pcall(struct.pack, 'i' .. ('9'):rep(1e6), 1)}",
+            "return ('x'):match(('('):rep(1e6))",
+            "return " + "(" * 10_000,
+            "return " + "function() return " * 180 + "1" + " end" * 180,
+            "return " + "{" * 150 + "}" * 150,
+        ],
+        ids=lambda script: script[:40],
+    )
+    def test_too_much_of_anything_is_survived(self, engine: Engine, script: str) -> None:
+        engine.eval(script)
+        assert engine.eval("return redis.call('ping')") == b"PONG"
+
+    def test_nothing_of_a_call_is_left_for_the_next_script(self, engine: Engine) -> None:
+        # As of a script that was killed while it passed many arguments.
+        engine.server.scripting.scripts.engine.interpreter._sunk += [b"set", b"k", b"v"]
+        assert "arguments must be strings" in engine.error("return redis.call(nil)")
 
 
 def test_unpack(engine: Engine) -> None:

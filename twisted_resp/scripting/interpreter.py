@@ -20,6 +20,7 @@ from twisted.logger import Logger, LogLevel
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import BigNumber, Map, Reply, SetReply, Status, Verbatim
 from twisted_resp.scripting import bits, packing
+from twisted_resp.scripting.brackets import without_nesting
 from twisted_resp.scripting.bytecode import stripped, without_tail_calls
 
 try:
@@ -107,6 +108,7 @@ class Interpreter:
             b"sink": _appender(self._sunk),
             b"register": _weakly(register),
             b"without_tail_calls": without_tail_calls,
+            b"without_nesting": without_nesting,
             b"log": _write_log,
             b"sha1hex": lambda text: sha1(text).hexdigest().encode(),
             b"seed": lambda: (random.getrandbits(24), random.getrandbits(24)),
@@ -169,6 +171,8 @@ class Interpreter:
 
     def run_script(self, script: Any, keys: int, args: Sequence[bytes]) -> Reply | Failure:
         """Run a compiled script; the first ``keys`` of ``args`` are its KEYS."""
+        if self._sunk:
+            self._sunk.clear()  # what a script left that was killed while it sank something
         try:
             if len(args) <= _FEW:
                 result = self._run_script(script, keys, None, *args)

@@ -15,7 +15,10 @@ from twisted_resp.scripting.bits import Answer, as_number, type_name
 
 __all__ = ["FUNCTIONS", "pack_double", "pack_float", "unpack_double", "unpack_float"]
 
-_LARGEST_INTEGER = 32
+_LARGEST_INTEGER = 32  # bytes
+_LARGEST_NUMBER = 2**31 - 1  # in a format
+# So much has room on Lua's stack.
+_MOST_RESULTS = 7900
 _NATIVE_ALIGNMENT = 8
 _SIZES = {b"b": 1, b"h": 2, b"l": 8, b"t": 8, b"i": 4}
 
@@ -57,7 +60,12 @@ def _items(name: bytes, text: bytes) -> Iterator[_Item]:
         start = place
         while place < len(text) and text[place : place + 1].isdigit():
             place += 1
-        return int(text[start:place]) if place > start else default
+        if place == start:
+            return default
+        digits = text[start:place].lstrip(b"0") or b"0"
+        if len(digits) > 10 or int(digits) > _LARGEST_NUMBER:
+            raise _ProblemError(b"integral size overflow")
+        return int(digits)
 
     while place < len(text):
         letter = text[place : place + 1]
@@ -199,6 +207,8 @@ def _unpack(*args: Any) -> tuple[Any, ...]:
     if offset > len(data) and text[:1] not in b"iI":  # even where the option is no option
         raise _ProblemError(b"bad argument #2 to 'unpack' (data string too short)")
     for item in _items(b"unpack", text):
+        if len(results) >= _MOST_RESULTS:
+            raise _ProblemError(b"stack overflow (too many results)")
         offset = item.aligned(offset)
         kind, size = item.kind, item.size
         if offset + size > len(data):

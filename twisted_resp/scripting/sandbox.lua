@@ -25,6 +25,7 @@ local host_call, host_sink, host_pulse, host_log = host.call, host.sink, host.pu
 local host_sha1hex, host_set_replication, host_set_protocol = host.sha1hex, host.set_replication, host.set_protocol
 local host_library = host.library
 local host_may_run, host_without_tail_calls = host.may_run, host.without_tail_calls
+local host_without_nesting = host.without_nesting
 
 ---------------------------------------------------------------------------------------------------- read-only tables
 
@@ -132,7 +133,11 @@ end
 local OURS = "=redis"
 local function locate(problem)
   problem = clean(problem)
-  if type(problem) ~= "table" then problem = {err = "ERR " .. text_of(problem)} end
+  if type(problem) ~= "table" then
+    problem = {err = "ERR " .. text_of(problem)}
+  elseif shown[problem] then
+    problem = {err = "ERR " .. READ_ONLY} -- which is what to note the place in it would come to
+  end
   local level = 2
   local info = getinfo(level, "Sl")
   while info and (info.what == "C" or info.what == "tail" or info.source == OURS) do
@@ -316,6 +321,9 @@ end
 local function compile(source, name, environment)
   if byte(source, 1) == 27 then return nil, "bytecode can't be loaded" end
   local made, problem = loadstring(source, name)
+  if not made and find(problem, "nesting of [[...]] is deprecated", 1, true) then
+    made, problem = loadstring(host_without_nesting(source), name)
+  end
   if not made then return nil, problem end
   local changed = host_without_tail_calls(dump(made))
   if changed then made = loadstring(changed) end
@@ -348,7 +356,12 @@ function visible.collectgarbage(option, ...)
   if option == nil or option == "collect" or option == "count" or option == "step" then
     return collectgarbage(option, ...)
   end
-  return 0
+  if type(option) == "number" then option = tostring(option) end
+  if type(option) ~= "string" then complain(1, "string expected, got " .. type(option)) end
+  -- The rest is for all scripts, so it is not theirs to choose: they hear what is usual.
+  if option == "stop" or option == "restart" then return 0 end
+  if option == "setpause" or option == "setstepmul" then return 200 end
+  complain(1, "invalid option '" .. match(option, "^%Z*") .. "'")
 end
 
 -------------------------------------------------------------------------------------------------- Lua's own libraries
@@ -472,7 +485,7 @@ local function check_integer(number, value)
     local got = value == nil and "no value" or type(value)
     error(reworded("bad argument #" .. number .. " to '?' (number expected, got " .. got .. ")", 2), 3)
   end
-  return converted < 0 and -floor(-converted) or floor(converted)
+  return int(converted)
 end
 local math_shown = copy(math)
 function math_shown.random(...)
