@@ -62,25 +62,26 @@ class Node:
 
     def forget(self, position: int) -> None:
         """Delete the entry there: its bytes stay counted."""
-        if self.measured < len(self.ids):
-            self.measure()
+        if position < self.measured:
+            self.measured -= 1
+        else:
+            self.exact += self._entry_size(self.ids[position], self.entries[position])
         if position == len(self.ids) - 1 and self.edge is None:
             self.edge = self.ids[-1]
         del self.ids[position]
         del self.entries[position]
-        self.measured -= 1
         self.dead += 1
 
     def forget_first(self, count: int) -> None:
         """Delete entries at the front: their bytes stay counted."""
         if count:
-            if self.measured < len(self.ids):
-                self.measure()
+            for position in range(self.measured, count):
+                self.exact += self._entry_size(self.ids[position], self.entries[position])
             if count == len(self.ids):
                 self.edge = self.last_id
             del self.ids[:count]
             del self.entries[:count]
-            self.measured -= count
+            self.measured = max(self.measured - count, 0)
             self.dead += count
 
     def copy(self) -> Node:
