@@ -200,3 +200,19 @@ def test_turning_is_told(clock: ControlledClock) -> None:
     clock.unfreeze()
     clock.unfreeze()
     assert told == [1000, 1003, 900, 900]
+
+
+@pytest.mark.parametrize("start", [0.0, 0.123, 0.777])
+def test_steps_add_up(reactor: Clock, clock: ControlledClock, calls: Calls, start: float) -> None:
+    reactor.advance(1_800_000_000 + start)  # where a float has less than a microsecond to spare
+    clock.freeze()
+    calls.after(1, "one")
+    calls.after(0.3, "a third")
+    for _ in range(3):
+        clock.advance(0.1)
+    assert [name for _, name in calls.made] == ["a third"]
+    for _ in range(6):
+        clock.advance(0.1)
+    assert len(calls.made) == 1
+    clock.advance(0.1)
+    assert [name for _, name in calls.made] == ["a third", "one"]

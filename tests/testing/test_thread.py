@@ -165,7 +165,9 @@ def test_nothing_is_left_behind() -> None:
 
 class TestTime:
     def test_timeouts_and_expiry_over_a_socket(self) -> None:
-        with ServerThread() as server, redis.Redis(port=server.port, decode_responses=True) as client:
+        # Other than redis-py would, it does not send a command again that takes more than 5 s of real time.
+        options = {"decode_responses": True, "socket_timeout": None}
+        with ServerThread() as server, server.redis_client(**options) as client:
             replies: list[Any] = []
             with server.clock.freeze() as clock:
                 client.set("key", "value", px=2500)

@@ -27,6 +27,8 @@ __all__ = ["ControlledClock", "Moment", "timestamp"]
 #: A time of day: Unix time in seconds, or a datetime (one without a zone is local time).
 Moment = Union[float, datetime]
 
+# Less than a microsecond (in seconds): what sums of floats differ by.
+_NOTHING: Final = 5e-7
 # Calls that may fall due at one and the same time before the reactor gets its turn.
 _MOST_AT_ONCE: Final = 100_000
 
@@ -149,7 +151,8 @@ class ControlledClock:
         """
         if seconds < 0:
             raise ValueError("time that advances goes forward; travel_to() goes anywhere")
-        return self._advance_to(self.seconds() + seconds)
+        # To the microsecond: ten times a tenth of a second is one, for who waits for that.
+        return self._advance_to(round(self.seconds() + seconds, 6))
 
     def travel_to(self, when: Moment) -> Deferred[None]:
         """Set the clock. Forward is to :meth:`advance`; backward nothing happens but that it is earlier.
@@ -201,10 +204,10 @@ class ControlledClock:
         self.freeze()
         calls = self._calls
         left = _MOST_AT_ONCE
-        while self._first() is not None and calls[0].time <= target and left:
+        while self._first() is not None and calls[0].time - _NOTHING <= target and left:
             call = heappop(calls)
             if call.time > self.seconds():
-                self._stopped_at = call.time
+                self._stopped_at = min(call.time, target)
                 left = _MOST_AT_ONCE
             left -= 1
             self._make(call)
