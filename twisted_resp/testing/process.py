@@ -20,6 +20,8 @@ __all__ = ["ServerProcess"]
 class ServerProcess:
     """``resp-server`` in a process, on a free port, with a directory of its own.
 
+    It ends with this process, even if that is killed.
+
     >>> with ServerProcess(appendonly="yes", appendfsync="always") as server:
     ...     redis.Redis(port=server.port).set("key", "value")
     ...     server.kill()
@@ -114,6 +116,7 @@ class ServerProcess:
             with contextlib.suppress(OSError):
                 self.signal(signal.SIGCONT)
             self.kill()
+        self._let_go()
         if self._given is None and self.directory != Path():
             shutil.rmtree(self.directory, ignore_errors=True)
             self.directory = Path()
@@ -122,12 +125,14 @@ class ServerProcess:
     # -- within
 
     def _launch(self) -> None:
-        words = [sys.executable, "-m", "twisted_resp", "--port", str(self.port), "--dir", str(self.directory)]
+        self._let_go()
+        words = [sys.executable, "-m", "twisted_resp.testing.leashed"]
+        words += ["--port", str(self.port), "--dir", str(self.directory)]
         for name, value in self._options.items():
             words += [f"--{name.replace('_', '-')}", str(value)]
         with open(self.directory / "resp-server.log", "wb") as log:
             self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                words, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
     def _answers(self, until: float) -> bool:
@@ -153,7 +158,14 @@ class ServerProcess:
             raise RuntimeError("the server is not running")
         if process.poll() is None:
             process.send_signal(number)
-        return process.wait()
+        code = process.wait()
+        self._let_go()
+        return code
+
+    def _let_go(self) -> None:
+        """Close our end of the leash of a process that has ended."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 def _free_port(host: str) -> int:
