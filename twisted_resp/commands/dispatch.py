@@ -271,9 +271,7 @@ def _run_at_once(
     done = len(answers)
     if done:
         replies += answers
-        entry.samples += [seconds / done] * done
-        if len(entry.samples) >= MOST_SAMPLES:
-            entry.fold()
+        entry.record_alike(seconds, done)
         if seconds >= server.slow_threshold:
             # So quick are these that it was most likely one of them which was held up.
             _took_long(client, entry, _nth(words, 0), seconds)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappush
-from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted_resp.errors import WRONG_TYPE, CommandError
@@ -141,24 +141,32 @@ class Database:
     def read_strings(self, keys: Sequence[bytes]) -> list[bytes | None] | None:
         """Look many strings up for reading in one go, as :meth:`read_string` would one by one.
 
-        :return: None, with nothing done, where that is not all there is to it: somebody listens, a key may have
-            expired or holds something else than immutable bytes.
+        :return: None where that is not all there is to it: somebody listens, a key may have expired or holds something
+            else than immutable bytes. Nothing is done then, but that accesses may be noted.
         """
         keyspace = self.keyspace
-        found = self.glance(keys)
-        if found is None or not keyspace.is_unobserved:
+        values, accessed = self.values, self.accessed
+        if not keyspace.is_unobserved or (self.expires and not self.expires.keys().isdisjoint(keys)):
             return None
-        kinds = set(map(type, found))
-        if kinds == _BYTES:
-            keyspace.hits += len(found)
-            self.accessed.update(zip(keys, repeat(keyspace.now)))
-        elif kinds <= _BYTES_AND_NULLS:
-            here = [key for key, value in zip(keys, found) if value is not None]
-            keyspace.hits += len(here)
-            keyspace.misses += len(found) - len(here)
-            self.accessed.update(zip(here, repeat(keyspace.now)))
+        # Most of the cost is waiting for memory. A merge of two dictionaries waits for several keys at a time, and the
+        # look-ups behind it find them at hand: half of what `map(values.get, keys)` and an update of pairs take.
+        touched = dict.fromkeys(keys, keyspace.now)
+        accessed.update(touched)
+        if len(accessed) == len(values):
+            found = list(itemgetter(*keys)(values)) if len(keys) > 1 else [values[keys[0]]]
         else:
-            return None
+            found = list(map(values.get, keys))
+            for key, value in zip(keys, found):
+                if value is None:
+                    accessed.pop(key, None)
+        kinds = set(map(type, found))
+        if kinds != _BYTES:
+            if not kinds <= _BYTES_AND_NULLS:
+                return None
+            misses = found.count(None)
+            keyspace.misses += misses
+            keyspace.hits -= misses
+        keyspace.hits += len(found)
         return found
 
     def glance(self, keys: Sequence[bytes]) -> list[Value] | None:
@@ -300,8 +308,9 @@ class Database:
             or (self.expires and not self.expires.keys().isdisjoint(keys))
         ):
             return False
-        self.values.update(zip(keys, values))
-        self.accessed.update(zip(keys, repeat(keyspace.now)))
+        # Merging dictionaries waits for the memory of several keys at a time, other than taking pairs.
+        self.accessed.update(dict.fromkeys(keys, keyspace.now))
+        self.values.update(dict(zip(keys, values)))
         if self._dense is not None:
             for key in keys:
                 self._dense.add(key)

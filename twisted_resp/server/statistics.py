@@ -81,6 +81,13 @@ class CommandEntry:
         if len(self.samples) >= MOST_SAMPLES:
             self.fold()
 
+    def record_alike(self, seconds: float, count: int) -> None:
+        """Count so many calls which took so long together, each of them as much as any other."""
+        self.folded += count
+        self._seconds += seconds
+        if self.tracked:
+            self._histogram.add_alike(seconds / count, count)
+
     def fold(self) -> None:
         """Take the samples to the sums."""
         samples = self.samples
