@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted_resp.persistence.append_only_loading import AppendOnlyError
 from twisted_resp.persistence.contents import dump_bytes, load_steps
 from twisted_resp.persistence.loading import load_now
 from twisted_resp.persistence.manifest import ManifestError
+from twisted_resp.rdb import file_reader
 from twisted_resp.rdb.format import NEWEST, RdbError
 
 FILL: list[tuple[Any, ...]] = [
@@ -37,7 +39,7 @@ def server(tmp_path: Path) -> Server:
 
 
 @pytest.mark.parametrize("version", [0, NEWEST])
-def test_a_snapshot(server: Server, version: int) -> None:
+def test_a_snapshot(server: Server, version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     server.fill(FILL)
     data = dump_bytes(server.server, version)
     for size in range(len(data)):
@@ -46,7 +48,12 @@ def test_a_snapshot(server: Server, version: int) -> None:
             load_now(load_steps(server.server, data[:size], into=into))
         place = re.search(r"at byte (\d+)", str(raised.value))
         assert place is None or int(place[1]) <= size
-    load_now(load_steps(server.server, data, into=server.server.keyspace.apart()))
+    # The checksum takes the data in as they are read, piece by piece.
+    monkeypatch.setattr(file_reader, "_CHUNK", 16)
+    damaged = data.replace(b"small hash", b"small hush")
+    for each, outcome in ((data, nullcontext()), (damaged, pytest.raises(RdbError, match="RDB CRC error"))):
+        with outcome:
+            load_now(load_steps(server.server, each, into=server.server.keyspace.apart()))
 
 
 @pytest.mark.parametrize("as_rdb", [True, False])

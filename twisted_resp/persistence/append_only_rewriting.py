@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from twisted.logger import Logger
@@ -17,9 +18,10 @@ from twisted.logger import Logger
 from twisted_resp.persistence.append_only_files import AppendOnlyFiles
 from twisted_resp.persistence.append_only_writing import AppendOnlyWriting
 from twisted_resp.persistence.child import Child, can_fork
-from twisted_resp.persistence.copying import BackgroundCopy, can_copy
+from twisted_resp.persistence.copying import COPY_CHUNK, BackgroundCopy, can_copy
 from twisted_resp.persistence.files import DataFile
 from twisted_resp.persistence.sinks import CommandSink, RdbSink, Sink, slowed, write_all
+from twisted_resp.rdb.file_writer import CHUNK
 from twisted_resp.server.append_only import AppendOnly
 from twisted_resp.server.server import Server
 
@@ -123,7 +125,8 @@ class AppendOnlyRewriting:
                 return
             if can_copy(server):
                 path = self._files.temporary_base(os.getpid())
-                self._child = BackgroundCopy(server, path, self._sink, self.child_ended, self.progress.report)
+                sink = partial(self._sink, chunk=COPY_CHUNK)
+                self._child = BackgroundCopy(server, path, sink, self.child_ended, self.progress.report)
                 return
             base = self._write_base()
         except (OSError, ValueError) as error:
@@ -171,8 +174,10 @@ class AppendOnlyRewriting:
         self._as_rdb = self._server.configuration[b"aof-use-rdb-preamble"]
         self._files.first_base(self._write_base(), self._as_rdb)
 
-    def _sink(self, write: Callable[[bytes], Any]) -> Sink:
-        return RdbSink(self._server, write) if self._as_rdb else CommandSink(self._server, write)
+    def _sink(self, write: Callable[[bytes], Any], chunk: int = CHUNK) -> Sink:
+        if self._as_rdb:
+            return RdbSink(self._server, write, chunk=chunk)
+        return CommandSink(self._server, write)
 
     def _write_base(self, progress: Callable[[int], None] | None = None, slowly: bool = False) -> bytes:
         """Write a base to a temporary file; answers where that is.

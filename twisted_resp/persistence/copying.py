@@ -24,13 +24,15 @@ from twisted_resp.keyspace.keyspace import Keyspace
 from twisted_resp.persistence.sinks import Sink
 from twisted_resp.server.server import Server
 
-__all__ = ["BackgroundCopy", "KeyspaceCopy", "can_copy"]
+__all__ = ["COPY_CHUNK", "BackgroundCopy", "KeyspaceCopy", "can_copy"]
 
 _log = Logger()
 
 # How long nobody else is served (seconds), and how many keys are written before a look at the clock.
 _SLICE: Final = 0.003
 _KEYS: Final = 16
+#: How many bytes are summed up and written at once: a millisecond's work.
+COPY_CHUNK: Final = 1 << 16
 
 
 def can_copy(server: Server) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from twisted_resp.keyspace import lfu
 from twisted_resp.keyspace.database import Database
 from twisted_resp.persistence.append_only_commands import commands_for
-from twisted_resp.rdb.file_writer import FileWriter
+from twisted_resp.rdb.file_writer import CHUNK, FileWriter
 from twisted_resp.rdb.format import COMPATIBLE
 from twisted_resp.rdb.writer import needed_version
 from twisted_resp.server.encoding import encode_command
@@ -58,9 +58,17 @@ class RdbSink:
     :param write: takes the bytes, piece by piece.
     :param version: the RDB version; 0 for one that Redis 7.0 reads, as far as the data allow it.
     :param compress: whether to compress strings; None for what ``rdbcompression`` says.
+    :param chunk: how many bytes to collect before they are written.
     """
 
-    def __init__(self, server: Server, write: Write, version: int = 0, compress: bool | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        write: Write,
+        version: int = 0,
+        compress: bool | None = None,
+        chunk: int = CHUNK,
+    ) -> None:
         keyspace = server.keyspace
         configuration = server.configuration
         writer = self._writer = FileWriter(
@@ -68,6 +76,7 @@ class RdbSink:
             version or _version_for(server),
             configuration[b"rdbchecksum"],
             configuration[b"rdbcompression"] if compress is None else compress,
+            chunk,
         )
         for name, value in (
             (b"redis-ver", server.flavour.redis_version),

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted_resp.errors import CANNOT_SAVE
 from twisted_resp.persistence.child import Child, can_fork
 from twisted_resp.persistence.contents import load_steps
-from twisted_resp.persistence.copying import BackgroundCopy, can_copy
+from twisted_resp.persistence.copying import COPY_CHUNK, BackgroundCopy, can_copy
 from twisted_resp.persistence.files import DataFile, sync_directory
 from twisted_resp.persistence.loading import load_now
 from twisted_resp.persistence.sinks import RdbSink, Sink, slowed, write_all
@@ -173,7 +173,8 @@ class Snapshots(Saving):
     def _copy_in_background(self) -> BackgroundCopy:
         server = self._server
         path = self._temporary(os.getpid())
-        return BackgroundCopy(server, path, partial(RdbSink, server), self._copy_ended, self.progress.report)
+        sink = partial(RdbSink, server, chunk=COPY_CHUNK)
+        return BackgroundCopy(server, path, sink, self._copy_ended, self.progress.report)
 
     def _copy_ended(self, done: bool, killed: bool) -> None:
         if done:

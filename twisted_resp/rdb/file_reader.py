@@ -18,8 +18,8 @@ _HEADER: Final = 9
 _CRC: Final = 8
 # Versions from which on there is a checksum, and times have a fixed order of bytes.
 _WITH_CHECKSUM: Final = 5
-# How much is handed to the checksum at once.
-_CHUNK: Final = 1 << 22
+# How much is handed to the checksum at once, as far as keys are not longer: some milliseconds' work.
+_CHUNK: Final = 1 << 19
 
 # What modules save says of each part what it is.
 _MODULE_END: Final = 0
@@ -81,6 +81,8 @@ class FileReader:
         self.empty_keys: list[bytes] = []
         #: Where reading failed: the type or opcode, the key if it was known, and where that began.
         self.failed_at: tuple[int, bytes | None, int] | None = None
+        self._crc = 0
+        self._summed = 0  # how much the checksum takes in so far
         #: Where the RDB ends in the data, known in the end.
         self.end = 0
 
@@ -127,6 +129,8 @@ class FileReader:
                         # What Record() does, in a third of the time.
                         yield new(Record, (database, key, value, expires_at, idle, frequency))
                     expires_at = idle = frequency = key = None
+                    if cursor.position - self._summed >= _CHUNK:
+                        self._sum_up()
                 elif kind == rdb.EXPIRES_MS:
                     expires_at = cursor.milliseconds()
                 elif kind == rdb.EXPIRES:
@@ -192,20 +196,26 @@ class FileReader:
             else:
                 raise RdbError(f"unknown part {part} of a module's data")
 
+    def _sum_up(self) -> None:
+        """Take what was read into the checksum: at the end alone it would stop everybody for a long time."""
+        cursor = self._cursor
+        start, stop = self._summed, cursor.position
+        self._summed = stop
+        if self._checksum and self.version >= _WITH_CHECKSUM:
+            for place in range(start, stop, _CHUNK):
+                self._crc = crc64(cursor.data[place : min(stop, place + _CHUNK)], self._crc)
+
     def _check_end(self) -> None:
         cursor = self._cursor
-        self.end = end = cursor.position
+        self.end = cursor.position
         if self.version < _WITH_CHECKSUM:
             return
+        self._sum_up()
         expected = int.from_bytes(cursor.take(_CRC), "little")
         self.end = cursor.position
         # Zero says that there is none.
-        if expected and self._checksum:
-            crc = 0
-            for start in range(0, end, _CHUNK):
-                crc = crc64(cursor.data[start : min(end, start + _CHUNK)], crc)
-            if crc != expected:
-                raise RdbError(f"RDB CRC error: {crc:016x} where {expected:016x} was expected")
+        if expected and self._checksum and self._crc != expected:
+            raise RdbError(f"RDB CRC error: {self._crc:016x} where {expected:016x} was expected")
 
 
 _NAME_CHARACTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -11,10 +11,10 @@ from twisted_resp.rdb.strings import length_of, plain_string, string
 from twisted_resp.rdb.writer import write_value
 from twisted_resp.text.crc import crc64
 
-__all__ = ["FileWriter"]
+__all__ = ["CHUNK", "FileWriter"]
 
-# Bytes to collect before they are handed on: the checksum is quicker for many.
-_CHUNK: Final = 1 << 20
+#: Bytes to collect before they are handed on: the checksum is quicker for many.
+CHUNK: Final = 1 << 20
 
 
 class FileWriter:
@@ -24,6 +24,7 @@ class FileWriter:
     :param version: the RDB version.
     :param checksum: whether to end with a CRC-64; else with a zero, which says that there is none.
     :param compress: whether to compress strings.
+    :param chunk: how many bytes to collect before they are handed on.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class FileWriter:
         version: int = COMPATIBLE,
         checksum: bool = True,
         compress: bool = False,
+        chunk: int = CHUNK,
     ) -> None:
+        self._chunk = chunk
         self._write = write
         self._version = version
         self._checksum = checksum
@@ -80,7 +83,7 @@ class FileWriter:
         kind, payload = write_value(value, self._version, self._compress)
         parts.append(b"%c%b%b" % (kind, string(key), payload))
         self._size += len(payload) + len(key) + 8
-        if self._size >= _CHUNK:
+        if self._size >= self._chunk:
             self._flush()
 
     def finish(self) -> None:
