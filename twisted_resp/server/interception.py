@@ -40,12 +40,19 @@ class Interception:
         self._server = server
         self._states = server.states
         self._layers: list[Layer] = []
+        self._at_the_end = 0  # how many of them are to stay the innermost ones
         #: The request of each client that is on its way through the layers, or beyond them.
         self._under_way: WeakKeyDictionary[Client, list[bytes]] = WeakKeyDictionary()
 
-    def add(self, layer: Layer, outermost: bool = False) -> None:
-        """Put a layer next to the dispatcher, or next to the clients; it sees what arrives from now on."""
-        self._layers.insert(0 if outermost else len(self._layers), layer)
+    def add(self, layer: Layer, outermost: bool = False, innermost: bool = False) -> None:
+        """Put a layer next to the dispatcher, or next to the clients; it sees what arrives from now on.
+
+        :param innermost: whether those that come later, next to the dispatcher, go before it.
+        """
+        self._layers.insert(
+            0 if outermost else len(self._layers) - (0 if innermost else self._at_the_end), layer
+        )
+        self._at_the_end += innermost
         self._install()
 
     def remove(self, layer: Layer) -> None:

@@ -12,12 +12,21 @@ if TYPE_CHECKING:
     from twisted_resp.testing.cases import RespFactoryMixin, RespServerMixin
     from twisted_resp.testing.factory import ControlledFactory
     from twisted_resp.testing.process import ServerProcess
+    from twisted_resp.testing.proxy import FaultProxy
     from twisted_resp.testing.thread import ServerThread
 
-__all__ = ["ControlledFactory", "RespFactoryMixin", "RespServerMixin", "ServerProcess", "ServerThread"]
+__all__ = [
+    "ControlledFactory",
+    "FaultProxy",
+    "RespFactoryMixin",
+    "RespServerMixin",
+    "ServerProcess",
+    "ServerThread",
+]
 
 _HOME = {
     "ControlledFactory": "factory",
+    "FaultProxy": "proxy",
     "RespFactoryMixin": "cases",
     "RespServerMixin": "cases",
     "ServerProcess": "process",

@@ -371,6 +371,7 @@ class ServerThread:
         self._turns = take_turns(reactor)
         try:
             factory = ControlledFactory(reactor, **self._settings)
+            self._set_up(factory)
             self._port = factory.listen(self._asked_port, self.host)
             self._listening = factory.listening
             factory.faults.run = factory.journal.run = self._run_anywhere(threading.current_thread())
@@ -392,6 +393,9 @@ class ServerThread:
             for outcome in outcomes:
                 outcome.set_exception(RuntimeError("the server was stopped"))
             _close_reactor(reactor)
+
+    def _set_up(self, factory: ControlledFactory) -> None:
+        """The factory is made, and does not listen yet: for subclasses."""
 
     def _run_anywhere(self, own_thread: threading.Thread) -> Callable[..., Any]:
         """What calls a function in the server's thread, which may be the caller's."""
