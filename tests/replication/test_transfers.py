@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -166,6 +167,20 @@ def test_without_replicas_the_child_is_of_no_use(
     state(client, lambda info: info["rdb_bgsave_in_progress"])
     peer.close()
     state(client, lambda info: not info["rdb_bgsave_in_progress"] and not info["connected_slaves"])
+
+
+def test_with_save_points_the_file_is_the_snapshot(
+    client: Any, connect: Callable[..., Peer], path: str
+) -> None:
+    client.config_set("save", "3600 1000000")
+    client.set("a", 1)
+    peer = connect(b"PSYNC ? -1")
+    state(client, lambda info: info["rdb_bgsave_in_progress"])
+    peer.close()
+    info = state(client, lambda info: not info["rdb_bgsave_in_progress"])
+    assert info["rdb_changes_since_last_save"] == 0
+    client.config_set("save", "")
+    assert os.path.exists(os.path.join(os.path.dirname(path), "dump.rdb"))
 
 
 def test_data_that_are_deleted_are_not_sent(client: Any, connect: Callable[..., Peer]) -> None:

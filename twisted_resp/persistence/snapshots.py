@@ -210,6 +210,15 @@ class Snapshots(Saving):
         self._child = transfer
         self.started = int(self._server.clock.seconds())
 
+    def keep(self, path: bytes, dirty: int) -> None:
+        """Let a file that was written for replicas be the snapshot.
+
+        :param dirty: what :attr:`Keyspace.dirty` was when it was begun.
+        :raises OSError: it can't be put in its place.
+        """
+        self._install(path)
+        self._saved(dirty)
+
     def transfer_ended(self) -> None:
         """It is over, however it ended."""
         self._child = self.started = None

@@ -262,6 +262,7 @@ class _OverDisk(_Transfer):
 
     def __init__(self, feed: Feed, replicas: list[Replica], ended: Callable[[], None]) -> None:
         super().__init__(feed, replicas, ended)
+        self._dirty = feed.server.keyspace.dirty
         self._begin()
         _log.info("Background saving started by pid {pid}", pid=self.pid)
 
@@ -282,10 +283,10 @@ class _OverDisk(_Transfer):
         return True
 
     def forget(self, replica: Replica) -> None:
-        """A replica is gone. Without one the file is of no use."""
+        """A replica is gone. Without one the file is of no use, unless it is to be our own snapshot as well."""
         there = len(self.replicas)
         super().forget(replica)
-        if there and not self.replicas:
+        if there and not self.replicas and not self._saving.points:
             self.abort()
 
     def write_as_child(self, report: Callable[[int], None]) -> None:
@@ -308,7 +309,10 @@ class _OverDisk(_Transfer):
             _log.warn("SYNC failed. Can't open/stat DB after BGSAVE: {error}", error=error)
             done = False
         with suppress(OSError):
-            os.unlink(path)
+            if done and self._saving.points:
+                self._saving.keep(path, self._dirty)
+            else:
+                os.unlink(path)
         if not done:
             self._give_up()
         self._over()
