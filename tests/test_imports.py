@@ -35,7 +35,7 @@ ROWS = (
     ("transports", "polling"),
     ("protocol",),
     # the log in Redis's format; daemons, pid files, signals; systemd, the process's title
-    ("logs", "process", "supervision"),
+    ("logs", "process", "supervision", "crash_reports"),
     ("listening",),
     ("service", "tap", "__main__"),
     ("__init__",),  # the front door: what `from twisted_resp import ...` offers

@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     :param argv: the arguments, by default the process's.
     """
+    from twisted_resp.crash_reports import report_crashes
     from twisted_resp.logs import LogFile
     from twisted_resp.persistence.tools import run_tool
     from twisted_resp.process import daemonize, remove_pid_file, take_signals, write_pid_file
@@ -74,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     service.on_ready = ready
     take_signals(server, reactor)
+    report_crashes(server, reactor)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
 
     def listening() -> None:

@@ -487,6 +487,10 @@ def _title(server: Server, value: bytes) -> None:
     server.show_title("")
 
 
+def _watchdog(server: Server, value: int) -> None:
+    server.on_watchdog(value)
+
+
 def _collation(server: Server, value: bytes) -> None:
     import locale
 
@@ -528,6 +532,7 @@ _CONSEQUENCES: Final[dict[bytes, Callable[[Server, Any], None]]] = {
     b"maxmemory-policy": _policy,
     b"locale-collate": _collation,
     b"proc-title-template": _title,
+    b"watchdog-period": _watchdog,
     b"save": _save_points,
     b"stop-writes-on-bgsave-error": _stop_writes,
     b"min-replicas-max-lag": _replicas,

@@ -350,8 +350,8 @@ INERT: Final = frozenset(
         # Nor a periodic task: each timer is set for its moment, and keys expire exactly, not when they are found.
         # (hz is kept since INFO shows it.)
         b"dynamic-hz active-expire-effort "
-        # What fails is a traceback in the log; Python catches what would crash C.
-        b"crash-log-enabled crash-memcheck-enabled watchdog-period use-exit-on-panic propagation-error-behavior "
+        # What fails is a traceback in the log; there is no C heap to look at after a crash.
+        b"crash-memcheck-enabled propagation-error-behavior "
         b"replica-ignore-disk-write-errors "
         # The reactor decides how many connections it accepts in a turn; pyOpenSSL can't say how many sessions to keep.
         b"max-new-connections-per-cycle max-new-tls-connections-per-cycle tls-session-cache-size "

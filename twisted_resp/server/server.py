@@ -188,6 +188,10 @@ class Server:
         #: Tell whoever looks after this process how it is; and who that is (``systemd``), empty for nobody.
         self.tell_supervisor: Callable[[str], object] = lambda message: None
         self.supervisor = b""
+        #: Crash (``segfault``, ``assert``, ``panic``), as DEBUG asks; None where the process is not the server's own.
+        self.on_crash: Callable[[bytes], None] | None = None
+        #: ``watchdog-period`` (ms) was set.
+        self.on_watchdog: Callable[[int], None] = lambda period: None
         #: Show what the process is in lists of processes; an empty string is the program's name.
         self.show_title: Callable[[str], None] = lambda title: None
         #: Clients that say nothing; and how the kernel sees this process.
