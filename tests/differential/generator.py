@@ -21,6 +21,8 @@ _LEFT_OUT = frozenset(
      "OBJECT HELP", "OBJECT REFCOUNT", "XINFO HELP",
      "XGROUP HELP", "SUBSTR")
 )  # fmt: skip
+# What has a time among its arguments, beside EXPIRE and its kin.
+_TIMES = frozenset((b"EX", b"PX", b"EXAT", b"PXAT", b"SETEX", b"PSETEX", b"RESTORE"))
 # How often, beside the others.
 _WEIGHTS = {
     "XADD": 8, "ZADD": 6, "HSET": 5, "SADD": 5, "RPUSH": 4, "LPUSH": 4, "GEOADD": 4, "SET": 4, "XREADGROUP": 6,
@@ -102,7 +104,7 @@ class Generator:
         words += self._arguments(entry.get("arguments", []), entry["group"], name)
         blocking = name.startswith(("XREAD", "B")) and not name.startswith("BIT")
         if random.random() < 0.05 and not blocking:  # which could then block for ever
-            words = self._damaged(words)
+            words = self._damaged(name, words)
         if name == "SORT" and b"BY" in {word.upper() for word in words}:
             # Elements of the same weight, or without one, stay as they came: from a set (any key may hold one) in the
             # order of a hash table, which differs from run to run. So that is not stored.
@@ -245,11 +247,13 @@ class Generator:
             return [values.pattern()]
         return [values.string(name, command)]
 
-    def _damaged(self, words: list[bytes]) -> list[bytes]:
+    def _damaged(self, name: str, words: list[bytes]) -> list[bytes]:
         random = self.random
         words = list(words)
         place = random.randrange(1, len(words)) if len(words) > 1 else 0
         what = random.randrange(6)
+        if what in (2, 3) and ("EXPIRE" in name or not _TIMES.isdisjoint(word.upper() for word in words)):
+            what = 4  # a time that is another than was meant may come while the servers are asked
         if what == 0 and place:
             del words[place]
         elif what == 1:
