@@ -135,7 +135,7 @@ class TestLoading:
         wire = wire_class(slow)
         announce(wire, b"a" * 40)
         data = snapshot(node.server)
-        wire.hear(b"$%d\r\n%b" % (len(data), data[:-1] + b"?"))
+        wire.hear(b"$%d\r\n%b" % (len(data), data[:-1] + bytes([data[-1] ^ 1])))
         end_of_loading(slow)
         assert "CRC" in logged_errors[0]
         assert wire.transport.disconnecting
@@ -208,7 +208,7 @@ class TestBesideTheOldData:
         wire = wire_class(again)
         announce(wire, again.info()["master_replid"].encode())
         data = snapshot(node.server)
-        wire.hear(b"$%d\r\n%b" % (len(data), data[:-1] + b"?"))
+        wire.hear(b"$%d\r\n%b" % (len(data), data[:-1] + bytes([data[-1] ^ 1])))
         assert again.info("persistence")["async_loading"] == "1"
         end_of_loading(again)
         assert logged_errors
@@ -221,7 +221,7 @@ class TestBesideTheOldData:
         wire = wire_class(again)
         announce(wire, b"b" * 40)
         data = snapshot(node.server)
-        wire.hear(b"$%d\r\n%b" % (len(data), data[:-1] + b"?"))
+        wire.hear(b"$%d\r\n%b" % (len(data), data[:-1] + bytes([data[-1] ^ 1])))
         assert again.info("persistence")["loading"] == "1"
         assert again.error("GET", "key:1") == LOADING
         end_of_loading(again)
