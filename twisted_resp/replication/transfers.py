@@ -423,7 +423,8 @@ class _OverSockets(_Transfer):
             "Diskless rdb transfer, done reading from pipe, {count} replicas still up.",
             count=len(self.replicas),
         )
-        for replica in self.replicas:
+        # A copy: one that does not read is dropped while we write.
+        for replica in list(self.replicas):
             replica.drained = None
             # When it has loaded the data it says how far it is, and gets the stream.
             replica.stage = LOADING
