@@ -186,3 +186,15 @@ def test_rules_of_access_know_what_is_there() -> None:
     server: Server = factory.server
     assert server.access.catalogue.find(b"get") == b"get"
     assert server.access.catalogue.find(b"fcall") is None
+
+
+@pytest.mark.parametrize(("name", "told"), [("redis-7.2", 7), ("", 7), ("redis-8.4", 1)])
+def test_how_many_entries_a_group_can_have_read(answer: Callable[..., Any], name: str, told: int) -> None:
+    stream = f"counted:{name}"
+    answer(name, "XADD", stream, "1-1", "f", "v")
+    answer(name, "XGROUP", "CREATE", stream, "g", 0, "ENTRIESREAD", 7)
+    assert answer(name, "XINFO", "GROUPS", stream)[0][b"entries-read"] == told
+    answer(name, "XGROUP", "SETID", stream, "g", 0, "ENTRIESREAD", -1)
+    assert answer(name, "XINFO", "GROUPS", stream)[0][b"entries-read"] is None
+    answer(name, "XGROUP", "SETID", stream, "g", 0, "ENTRIESREAD", 7)
+    assert answer(name, "XINFO", "GROUPS", stream)[0][b"entries-read"] == told

@@ -175,6 +175,7 @@ def xgroup_create(client: Client, key: bytes, name: bytes, start: bytes, *option
     if len(options) > 3:
         raise errors.subcommand_syntax(b"XGROUP", client.current[1])
     last_id = strict_id(start) if start != b"$" else MIN_ID if stream is None else stream.last_id
+    entries_read = _no_more_than_there_were(client, stream, entries_read)
     if stream is None:
         db.create(key, Stream).create_group(name, last_id, entries_read)
         db.grown(key, b"xgroup-create", STREAM)
@@ -203,6 +204,14 @@ def _group_options(client: Client, options: tuple[bytes, ...], creating: bool) -
         else:
             raise errors.subcommand_syntax(b"XGROUP", client.current[1])
     return make_stream, entries_read
+
+
+def _no_more_than_there_were(client: Client, stream: Stream | None, entries_read: int) -> int:
+    """Redis believes any count; since 8.2.2 it does not."""
+    flavour = client.server.flavour
+    if flavour.name and flavour.has("8.2.2"):
+        return min(entries_read, 0 if stream is None else stream.entries_added)
+    return entries_read
 
 
 def _edit_stream(client: Client, key: bytes) -> Stream:
@@ -234,7 +243,7 @@ def xgroup_setid(client: Client, key: bytes, name: bytes, last_id: bytes, *optio
     if len(options) not in (0, 2):
         raise errors.subcommand_syntax(b"XGROUP", client.current[1])
     group.last_id = stream.last_id if last_id == b"$" else any_id(last_id)
-    group.entries_read = entries_read
+    group.entries_read = _no_more_than_there_were(client, stream, entries_read)
     changed(client, key, b"xgroup-setid")
     return OK
 
