@@ -134,7 +134,10 @@ class Poller:
             turn.send()
             turns = self._turns
             turns.count += 1
-            turns.seconds += perf_counter() - started
+            seconds = perf_counter() - started
+            turns.seconds += seconds
+            if seconds > turns.longest:
+                turns.longest = seconds
 
     def fileno(self) -> int:
         """See ``IFileDescriptor``."""

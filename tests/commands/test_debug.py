@@ -208,3 +208,16 @@ def test_change_repl_id(engine: Engine) -> None:
     assert engine.call("DEBUG", "CHANGE-REPL-ID") == b"OK"
     assert engine.server.replication.id != before
     assert b"master_replid:%b\r\n" % engine.server.replication.id in engine.call("INFO", "replication")
+
+
+def test_the_tables_of_a_database(engine: Engine) -> None:
+    engine.call("SET", "a", "1")
+    text = engine.call("DEBUG", "HTSTATS", "0").decode()
+    main, expires = text.split("[Expires HT]\n")
+    assert main == (
+        "[Dictionary HT]\nHash table 0 stats (main hash table):\n table size: 8\n number of elements: 1\n"
+    )
+    assert expires == "Hash table 0 stats (main hash table):\nNo stats available for empty dictionaries\n"
+    assert dict(engine.call("MEMORY", "STATS"))[b"overhead.db.hashtable.lut"] == 8
+    assert engine.error("DEBUG", "HTSTATS", "16") == b"ERR Out of range database"
+    assert engine.error("DEBUG", "HTSTATS", "x") == b"ERR value is not an integer or out of range"

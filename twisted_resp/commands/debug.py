@@ -20,6 +20,7 @@ from twisted_resp.commands.helping import help_reply
 from twisted_resp.commands.table import ADMIN, LOADING, NOSCRIPT, PROTECTED, STALE, command
 from twisted_resp.errors import CommandError
 from twisted_resp.keyspace.events import STRING
+from twisted_resp.keyspace.tables import table_of
 from twisted_resp.resp import OK, Attributed, BigNumber, Map, Push, Reply, SetReply, Several, Status, Verbatim
 from twisted_resp.server.client import Client
 from twisted_resp.server.configuration_rewriting import rewrite
@@ -220,6 +221,25 @@ def _quicklist(client: Client, key: bytes, full: bytes = b"0") -> Reply:
     return Status(b"Quicklist structure printed on stdout")
 
 
+def _table_statistics(client: Client, index: bytes, *full: bytes) -> Reply:
+    """What the tables of keys and of expiries are like. There are no chains of which to tell more."""
+    number = parse_integer(index)
+    if number is None:
+        raise CommandError(errors.NOT_AN_INTEGER)
+    databases = client.server.keyspace.databases
+    if not 0 <= number < len(databases):
+        raise CommandError(b"ERR Out of range database")
+    text = b""
+    for name, mapping in ((b"Dictionary", databases[number].values), (b"Expires", databases[number].expires)):
+        text += b"[%b HT]\nHash table 0 stats (main hash table):\n" % name
+        text += (
+            b" table size: %d\n number of elements: %d\n" % (table_of(mapping).slots, len(mapping))
+            if mapping
+            else b"No stats available for empty dictionaries\n"
+        )
+    return Verbatim(b"txt", text)
+
+
 def _digest(client: Client) -> Reply:
     digest = 0
     for database in client.server.keyspace.databases:
@@ -320,6 +340,8 @@ DIGEST-VALUE <key> [<key> ...]
 ERROR <string>
     Return a Redis protocol error with <string> as message. Useful for clients
     unit tests to simulate Redis errors.
+HTSTATS <dbid>
+    Return hash table statistics of the specified database.
 LISTPACK <key>
     Write the value of <key>, if it is listpack encoded, to the log.
 LOG <message>
@@ -376,6 +398,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[..., Reply]]]] = {
     b"digest-value": (0, sys.maxsize, _digest_value),
     b"error": (1, 1, _error),
     b"help": (0, 0, _help),
+    b"htstats": (1, 2, _table_statistics),
     b"listpack": (1, 1, _listpack),
     b"log": (1, 1, _log_message),
     b"object": (1, 1, _object),

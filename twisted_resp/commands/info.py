@@ -55,7 +55,7 @@ def info(client: Client, *sections: bytes) -> Reply:
     """Returns information and statistics about the server."""
     wanted = {section.lower() for section in sections} or {b"default"}
     if wanted & {b"all", b"everything"}:
-        wanted.update(_SECTIONS)
+        wanted.update(_SECTIONS.keys() - _NAMED)
     elif b"default" in wanted:
         wanted.update(_DEFAULT)
     if b"module_list" in wanted:
@@ -431,6 +431,14 @@ def _latencystats(server: Server) -> Iterable[Field]:
             )
 
 
+def _debug(server: Server) -> Iterable[Field]:
+    statistics = server.statistics
+    yield "eventloop_duration_aof_sum", int(statistics.append_only_seconds * 1_000_000)
+    # There is no cron; what runs unasked is expiry, when there is something to expire.
+    yield "eventloop_duration_cron_sum", int(statistics.expiry_seconds * 1_000_000)
+    yield "eventloop_duration_max", int(statistics.turns.longest * 1_000_000)
+
+
 def _safe(name: bytes) -> str:
     return name.translate(_UNSAFE).decode("utf-8", "surrogateescape")
 
@@ -466,8 +474,11 @@ _SECTIONS: Final[dict[bytes, tuple[bytes, Callable[[Server], Iterable[Field]]]]]
     b"latencystats": (b"Latencystats", _latencystats),
     b"cluster": (b"Cluster", _cluster),
     b"keyspace": (b"Keyspace", _keyspace),
+    b"debug": (b"Debug", _debug),
 }
-_DEFAULT: Final = _SECTIONS.keys() - {b"commandstats", b"latencystats"}
+#: Shown only to those who ask for it by its name.
+_NAMED: Final = frozenset((b"debug",))
+_DEFAULT: Final = _SECTIONS.keys() - {b"commandstats", b"latencystats"} - _NAMED
 
 
 # ------------------------------------------------------------------------------------------------- memory

@@ -67,7 +67,7 @@ def memory_stats(client: Client) -> Reply:
         tables = Map([(b"overhead.hashtable.main", keys), (b"overhead.hashtable.expires", expiries)])
         pairs.append((b"db.%d" % index, tables))
     pairs += [
-        (b"overhead.db.hashtable.lut", sum(keys + expiries for _, keys, expiries in report.databases)),
+        (b"overhead.db.hashtable.lut", report.look_up),
         (b"overhead.db.hashtable.rehashing", 0),
         (b"overhead.total", report.overhead),
         (b"db.dict.rehashing.count", 0),

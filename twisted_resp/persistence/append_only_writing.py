@@ -152,6 +152,7 @@ class AppendOnlyWriting:
             start = perf_counter()
             self._write(data)
             self._note_latency(start)
+            server.statistics.append_only_seconds += perf_counter() - start
             self._pieces.clear()
             figures.unwritten = 0
             self._unsynced = True

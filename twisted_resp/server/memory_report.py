@@ -7,9 +7,9 @@ reported as if the allocator gave just what it is asked for.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from twisted_resp.keyspace.tables import table_of
 from twisted_resp.server.memory import EMPTY
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class MemoryReport(NamedTuple):
 
     :ivar replicas: what waits for replicas beyond the backlog.
     :ivar databases: for each database that has keys its index, and what its tables of keys and of expiries take.
+    :ivar look_up: what of that is tables to look keys up in, without the entries.
     :ivar overhead: what of the memory in use is not data. (Backlog, scripts and the buffer of the append-only file are
         not in ``used`` either.)
     """
@@ -37,6 +38,7 @@ class MemoryReport(NamedTuple):
     functions: int
     keys: int
     databases: list[tuple[int, int, int]]
+    look_up: int
     overhead: int
 
     @property
@@ -55,11 +57,9 @@ def memory_report(server: Server) -> MemoryReport:
     figures = server.scripting.figures()
     used = server.memory.used()
     server.statistics.peak_memory = max(server.statistics.peak_memory, used)
-    databases = [
-        (database.index, sys.getsizeof(database.values), sys.getsizeof(database.expires))
-        for database in server.keyspace.databases
-        if len(database)
-    ]
+    kept = [database for database in server.keyspace.databases if len(database)]
+    found = [(database.index, table_of(database.values), table_of(database.expires)) for database in kept]
+    databases = [(index, keys.size, expiries.size) for index, keys, expiries in found]
     clients, replicas = server.client_memory.total(), server.client_memory.replicas()
     backlog = server.replication.backlog_length
     append_only = server.append_only.unwritten if server.append_only.enabled else 0
@@ -76,5 +76,6 @@ def memory_report(server: Server) -> MemoryReport:
         functions,
         sum(map(len, server.keyspace.databases)),
         databases,
+        sum(keys.look_up + expiries.look_up for _, keys, expiries in found),
         EMPTY + clients + replicas + tables,
     )

@@ -213,7 +213,7 @@ class Server:
         self.postponed: dict[Deferred[None], Client] = {}
         self._pause_call: Any = None
         self.keyspace.expiry_timer.settled = self._timer_settled
-        self.keyspace.expiry_timer.took = partial(self.latency.note, b"expire-cycle")
+        self.keyspace.expiry_timer.took = self._expiry_took
         self.keyspace.on_deleted.append(self.effects.deleted)
         self.keyspace.on_fields_deleted.append(self.effects.fields_deleted)
         self.effects.changed_active = self._effects_changed
@@ -478,6 +478,10 @@ class Server:
         action()
         self.settle()
         self.end_batch()
+
+    def _expiry_took(self, seconds: float) -> None:
+        self.statistics.expiry_seconds += seconds
+        self.latency.note(b"expire-cycle", seconds)
 
     def _timer_settled(self) -> None:
         self.settle()

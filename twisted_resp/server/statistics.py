@@ -147,11 +147,11 @@ class Turns:
     """The turns of the event loop in which clients were served.
 
     :ivar count: how many there were.
-    :ivar seconds: what they took together.
+    :ivar seconds: what they took together, and ``longest`` one of them alone.
     :ivar reads: how often something was read from a client, and ``writes`` how often replies were written to one.
     """
 
-    __slots__ = ("count", "reads", "seconds", "writes")
+    __slots__ = ("count", "longest", "reads", "seconds", "writes")
 
     def __init__(self) -> None:
         self.reset()
@@ -160,6 +160,7 @@ class Turns:
         """Start counting anew (CONFIG RESETSTAT)."""
         self.count = self.reads = self.writes = 0
         self.seconds = 0.0
+        self.longest = 0.0
 
 
 class Excess:
@@ -224,4 +225,7 @@ class Statistics:
         #: Microseconds that the last fork took.
         self.last_fork = 0
         self.output_buffer_limit_disconnections = 0
+        #: What it took to write to the append-only file, and to expire keys unasked (seconds).
+        self.append_only_seconds = 0.0
+        self.expiry_seconds = 0.0
         self.query_buffer_limit_disconnections = 0
