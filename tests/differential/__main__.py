@@ -94,6 +94,8 @@ def compare_scripts(ours: Connection, theirs: Connection, options: argparse.Name
     What differs by design: since 7.2 doubles have the fewest digits.
     """
     sys.setrecursionlimit(20_000)  # for replies as deep as that
+    for server in (ours, theirs):
+        server.ask(b"HELLO", b"%d" % options.protocol)
     random, found = Random(options.seed), 0
     for number in range(options.commands):
         if number % 50 == 0:
