@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from typing import Any
 from unittest import mock
 
@@ -13,7 +14,17 @@ from twisted.internet.testing import StringTransport
 from twisted_resp import RespFactory
 from twisted_resp.protocol import connection
 from twisted_resp.protocol.connection import RespProtocol
+from twisted_resp.scripting.interpreter import available
 
+# What scripts do, from writing over pushing to others to failing, within and by themselves.
+SCRIPTS = (
+    b"return redis.call('incr', KEYS[1])",
+    b"redis.call('lpush', KEYS[1], 'x') return {redis.call('ttl', KEYS[1]), false}",
+    b"return redis.pcall('get', KEYS[1])",
+    b"redis.call('select', 1) redis.call('lpush', 'wanted', 'y') error('no')",
+    b"#!lua flags=no-writes\nreturn redis.call('set', KEYS[1], 1)",
+)
+SHAS = st.sampled_from([*(sha1(script).hexdigest().encode() for script in SCRIPTS), b"f" * 40])
 KEYS = st.sampled_from([b"a", b"b", b"c", b"list"])
 WORDS = st.sampled_from([b"1", b"-2", b"x", b"", b"0", b"2.5", b"y" * 1500, b"z" * 20000])
 COMMANDS: dict[bytes, st.SearchStrategy[tuple[bytes, ...]]] = {
@@ -42,6 +53,7 @@ COMMANDS: dict[bytes, st.SearchStrategy[tuple[bytes, ...]]] = {
     b"PING": st.tuples() | st.tuples(WORDS),
     b"SETEX": st.tuples(KEYS, WORDS, WORDS),
     b"BLPOP": st.tuples(KEYS, st.just(b"0")),
+    b"EVALSHA": st.tuples(SHAS, st.just(b"1"), KEYS) | st.tuples(SHAS, WORDS, KEYS),
     b"MULTI": st.tuples(),
     b"EXEC": st.tuples(),
     b"SUBSCRIBE": st.tuples(st.sampled_from([b"__keyevent@0__:set", b"c"])),
@@ -94,6 +106,9 @@ class Side:
             self.send(self.client, b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA")
             self.send(self.waiter, b"BLPOP", b"wanted", b"list", b"0")
             self.send(self.watcher, b"SUBSCRIBE", b"__keyevent@0__:lpush")
+        if available():
+            for script in SCRIPTS:
+                self.factory.server.scripting.scripts.add(script, evictable=False)
         for name, value in settings.items():
             self.send(self.client, b"CONFIG", b"SET", name.replace("_", "-").encode(), str(value).encode())
 

@@ -85,7 +85,7 @@ _NOT_PLAIN = (
     table.BLOCKING | table.NOSCRIPT | table.ADMIN | table.PUBSUB | table.NO_AUTH | table.MAY_REPLICATE
     | table.NO_MULTI | table.ALLOW_BUSY
 )  # fmt: skip
-_PLAIN_TOO = frozenset((b"ping", b"echo"))
+_PLAIN_TOO = frozenset((b"ping", b"echo", b"evalsha"))
 # These ask what their request was, which is not noted for each command of a run; MIGRATE waits.
 _NOT_PLAIN_EITHER = frozenset(
     (b"sort", b"sort_ro", b"georadius", b"georadius_ro", b"georadiusbymember", b"georadiusbymember_ro",

@@ -46,8 +46,9 @@ _log = Logger()
 # The kind of answer to Lua that says that there was no call, see ``answered`` in sandbox.lua.
 _MISUSE = b"misuse"
 _WRITES = WRITE | MAY_REPLICATE
-# Where a command has none of these there is nothing to refuse, as a rule.
-_LOOKED_AT = NOSCRIPT | _WRITES | DENYOOM
+# Where a command has none of these, its script need not be looked at.
+_LOOKED_AT = _WRITES | DENYOOM
+_REFUSING_WRITES = UNWRITABLE | WITHOUT_REPLICAS
 # How often the reactor looks at its sockets in one turn: to accept, read and answer.
 _LOOKS = 3
 
@@ -198,6 +199,7 @@ class Engine:
             scripting.running = None
             if running.timed_out:
                 caller.hold(False)
+                server.pending = True  # others have run: nothing is as it was for a pipeline of such calls
             effects = server.effects
             effects.audience = ALL
             if effects.active:
@@ -440,8 +442,8 @@ def _caller(engine: Engine) -> Callable[..., Any]:
     once.
     """
     reference = ref(engine)
-    commands = engine._server.commands
-    scripting = engine._server.scripting
+    server = engine._server
+    commands, scripting = server.commands, server.scripting
 
     def call(*args: Any) -> Any:
         engine = reference()
@@ -455,15 +457,24 @@ def _caller(engine: Engine) -> Callable[..., Any]:
             client, running = engine._client, scripting.running
             if (
                 entry is None
-                or entry.flags & _LOOKED_AT
+                or entry.flags & NOSCRIPT
                 or not entry.least <= len(args) <= entry.most
                 or entry.subcommands is not None
                 or running is None
                 or client is None
                 or client.user.restricted
-                or engine._server.replication.master is not None
+                or server.replication.master is not None
             ):
                 return engine._call(args)
+            if entry.flags & _LOOKED_AT:
+                if (
+                    running.read_only
+                    or running.no_room
+                    or (server.attention & _REFUSING_WRITES and not running.written)
+                ):
+                    return engine._call(args)
+                if entry.flags & WRITE:
+                    running.written = True
             reply = dispatch.call(client, entry, list(args))
             if type(reply) is bytes or type(reply) is int:
                 return reply

@@ -917,6 +917,7 @@ local function load_library(source)
   ok, problem = pcall(made)
   library_metatable.__index = visible
   loading, killed = false, false
+  collectgarbage() -- the text was large, perhaps
   if ok then return nil end
   problem = clean(problem)
   if type(problem) == "table" then
@@ -964,7 +965,7 @@ return {
     local real = _G
     for name in pairs(copy(real)) do real[name] = nil end
     collectgarbage()
-    collectgarbage("setpause", 105)
+    collectgarbage("setpause", 150)
     collectgarbage("setstepmul", 1000)
   end,
 }
