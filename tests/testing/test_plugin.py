@@ -194,6 +194,22 @@ STRICT = """
         assert resp_server.factory.server.flavour.name == "redis-7.2"
 """
 
+MISTAKES = """
+    import pytest
+
+    @pytest.mark.resp(sede={"a": 1})
+    def test_a_name(resp_server): pass
+
+    @pytest.mark.resp(seed="nofile.json")
+    def test_a_file(resp_server): pass
+
+    @pytest.mark.parametrize("resp_server", ["redis-5"], indirect=True)
+    def test_a_kind(resp_server): pass
+
+    @pytest.mark.resp(freeze="2001-02-03T04:05:06+00:00")
+    def test_none(resp_client): assert resp_client.time() == (981_173_106, 0)
+"""
+
 WORKERS = """
     import os
     import pytest
@@ -280,7 +296,7 @@ def test_workers_take_ports_in_a_row(
     monkeypatch: pytest.MonkeyPatch, worker: str, asked: str, port: int
 ) -> None:
     class Config:
-        def getoption(self, name: str) -> str:
+        def getoption(self, name: str, default: object) -> str:
             assert name == "resp_port"
             return asked
 
@@ -337,6 +353,17 @@ def test_what_is_missing_is_said() -> None:
     asyncio = plugin._async_fixtures(cast(Any, NoPlugins)).resp_async_client._get_wrapped_function()
     with pytest.raises(pytest.fail.Exception, match="resp_async_client needs pytest-asyncio or anyio"):
         asyncio()
+
+
+def test_a_marker_that_means_nothing_is_said(project: Path, pytester: pytest.Pytester) -> None:
+    code, printed = run(project, pytester, *SYNC_ONLY, mistakes=MISTAKES)
+    assert code == 1, printed
+    assert "sede= is neither seed, config, freeze, strict, server nor an option of redis.Redis" in printed
+    assert "nofile.json: No such file" in printed
+    assert "the server does not start: there is no flavour 'redis-5'; there are redis-6.2" in printed
+    assert "1 passed" in printed
+    assert "Traceback" not in printed
+    assert "isolation.py" not in printed
 
 
 def test_differences_are_said() -> None:

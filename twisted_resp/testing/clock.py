@@ -24,8 +24,8 @@ from zope.interface import directlyProvides, implementer, providedBy
 
 __all__ = ["ControlledClock", "Moment", "timestamp"]
 
-#: A time of day: Unix time in seconds, or a datetime (one without a zone is local time).
-Moment = Union[float, datetime]
+#: A time of day: Unix time in seconds, or a datetime (one without a zone is local time), or that as ISO 8601 has it.
+Moment = Union[float, datetime, str]
 
 # Less than a microsecond (in seconds): what sums of floats differ by.
 _NOTHING: Final = 5e-7
@@ -34,7 +34,12 @@ _MOST_AT_ONCE: Final = 100_000
 
 
 def timestamp(moment: Moment) -> float:
-    """Unix time in seconds."""
+    """Unix time in seconds.
+
+    :raises ValueError: a text that is no date.
+    """
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
     return moment.timestamp() if isinstance(moment, datetime) else float(moment)
 
 

@@ -11,12 +11,16 @@ that test.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from twisted_resp.errors import CommandError
+from twisted_resp.seeds.files import SeedError
+from twisted_resp.testing.plugin import MARKER_NAMES
 from twisted_resp.testing.strict import Rules, Strict
 
 if TYPE_CHECKING:
@@ -76,18 +80,29 @@ class Isolation:
         server = self._server
         rules = self._rules
         for mark in reversed(list(item.iter_markers("resp"))) if server.running else ():
-            if "freeze" in mark.kwargs and mark.kwargs["freeze"] is not False:
-                when = mark.kwargs["freeze"]
-                server.clock.freeze(None if when is True else when)
-            if "config" in mark.kwargs:
-                for name, value in mark.kwargs["config"].items():
-                    server.call("CONFIG", "SET", name, value)
-            if "seed" in mark.kwargs:
-                server.seed(mark.kwargs["seed"])
-            if "strict" in mark.kwargs:
-                rules = _rules_of(mark.kwargs["strict"], rules)
+            try:
+                self._apply(mark.kwargs)
+                if "strict" in mark.kwargs:
+                    rules = _rules_of(mark.kwargs["strict"], rules)
+            except (CommandError, SeedError, TypeError, ValueError) as error:
+                pytest.fail(f"@pytest.mark.resp: {error}", pytrace=False)
         if rules is not None and server.running:
             self._strict = Strict(server.journal, rules)
+
+    def _apply(self, wanted: Mapping[str, Any]) -> None:
+        """Do what a marker says.
+
+        :raises CommandError, SeedError, TypeError, ValueError: it makes no sense.
+        """
+        _check_names(wanted)
+        server = self._server
+        when = wanted.get("freeze", False)
+        if when is not False:
+            server.clock.freeze(None if when is True else when)
+        for name, value in wanted.get("config", {}).items():
+            server.call("CONFIG", "SET", name, value)
+        if "seed" in wanted:
+            server.seed(wanted["seed"])
 
     def _end(self) -> None:
         self._in_test = False
@@ -104,6 +119,19 @@ class Isolation:
         if self._server.running and len(self._snapshots) > depth:
             del self._snapshots[depth:]
             self._server.rollback(self._snapshots[-1])
+
+
+def _check_names(wanted: Mapping[str, Any]) -> None:
+    """See that what a marker says means anything: what is not ours is an option of a client."""
+    unknown = set(wanted).difference(MARKER_NAMES)
+    if unknown:
+        try:
+            from redis import Redis
+        except ImportError:
+            return
+        unknown.difference_update(signature(Redis.__init__).parameters)
+    for name in sorted(unknown):
+        raise TypeError(f"{name}= is neither {', '.join(MARKER_NAMES)} nor an option of redis.Redis")
 
 
 def _rules_of(given: Any, rules: Rules | None) -> Rules | None:

@@ -44,6 +44,8 @@ _OPTIONS = (
     ("tls", "yes for TLS with certificates made on the spot", "no"),
     ("tls_auth_clients", "whether TLS clients must show a certificate: no, optional or yes", "no"),
 )
+#: What the marker says of servers; all else it says is an option of clients.
+MARKER_NAMES = ("seed", "config", "freeze", "strict", "server")
 _YES = ("1", "on", "true", "yes")
 _NO = ("", "0", "off", "false", "no")
 
@@ -112,7 +114,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def _option(config: pytest.Config, name: str) -> str:
-    given = config.getoption(f"resp_{name}")
+    given = config.getoption(f"resp_{name}", None)
     return str(config.getini(f"resp_{name}") if given is None else given)
 
 
@@ -139,7 +141,7 @@ def _settings(config: pytest.Config) -> dict[str, Any]:
     }
     random_seed = config.getini("resp_random_seed")
     if random_seed:
-        settings["random_seed"] = int(random_seed)
+        settings["random_seed"] = _number(config, "random_seed")
     if _is_on(config, "tls"):
         settings.update(tls=True, tls_auth_clients=_option(config, "tls_auth_clients"))
     return settings
@@ -161,17 +163,24 @@ def _asked_of(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def _started(server: ServerThread) -> ServerThread:
-    """A server that runs; where something is not installed that is all that the test is told."""
+    """A server that runs; else all that the test is told is why not."""
+    from twisted_resp.seeds.files import SeedError
+
     try:
         server.start()
-    except RuntimeError as error:
-        pytest.fail(str(error), pytrace=False)
+    except (RuntimeError, SeedError, TypeError, ValueError) as error:
+        pytest.fail(f"the server does not start: {error}", pytrace=False)
     return server
 
 
 def _configure(call: Callable[..., Any], config: pytest.Config) -> None:
+    from twisted_resp.errors import CommandError
+
     for line in config.getini("resp_config"):
-        call("CONFIG", "SET", *line.split(None, 1))
+        try:
+            call("CONFIG", "SET", *line.split(None, 1))
+        except CommandError as error:
+            pytest.fail(f"resp_config: {line}: {error}", pytrace=False)
 
 
 def _rules(config: pytest.Config) -> Rules | None:
@@ -191,7 +200,7 @@ def _client_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     options = {"decode_responses": request.config.getini("resp_decode_responses")}
     for mark in reversed(list(request.node.iter_markers("resp"))):
         options.update(mark.kwargs)
-    for name in ("seed", "config", "freeze", "strict", "server"):
+    for name in MARKER_NAMES:
         options.pop(name, None)
     return options
 

@@ -58,7 +58,7 @@ class TestConditions:
             (["@write"], "DEL k", "GET k"),
             (["GET", "@hash"], "HLEN h", "LLEN l"),
             ([], "PING", None),
-            (["NOSUCH"], "NoSuch x", "PING"),
+            (["JSON.GET"], "json.get x", "PING"),  # of a module
         ],
     )
     def test_commands(
@@ -67,6 +67,15 @@ class TestConditions:
         with faults.error(*commands, reply="ERR hit"):
             assert wire.send(struck) == b"-ERR hit\r\n"
             assert spared is None or b"-ERR hit" not in wire.send(spared)
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [("GTE", "there is no command GTE; is it GET"), ("CONFIG STE", "there is no command CONFIG STE")],
+    )
+    def test_a_name_that_nothing_has(self, faults: Faults, name: str, said: str) -> None:
+        with pytest.raises(ValueError, match=said):
+            faults.error(name)
+        assert len(faults) == 0
 
     def test_keys(self, faults: Faults, wire: Any) -> None:
         with faults.error("GET", "MSET", keys=["user:*", b"x"], reply="ERR hit"):

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from random import Random
-from typing import Callable, TypedDict
+from typing import Callable, Final, TypedDict
 
+from twisted_resp.commands import load_all
+from twisted_resp.commands.table import all_commands
 from twisted_resp.server.client import Client
 from twisted_resp.testing.calls import Call, Commands, Pattern, matcher
+
+# What makes a name a glob, or a category.
+_PATTERN: Final = frozenset("*?[\\@")
 
 __all__ = ["ClientConditions", "Conditions", "Frequency", "Selection"]
 
@@ -89,6 +95,7 @@ class Selection:
     """Which commands, of which clients.
 
     :param commands: see :class:`~twisted_resp.testing.calls.Commands`; the other conditions are :class:`Conditions`.
+    :raises ValueError: there is no such command. Those of modules (``JSON.GET``) are not known here, and are taken.
     """
 
     def __init__(
@@ -103,6 +110,7 @@ class Selection:
         where: Callable[[Call], bool] | None = None,
     ) -> None:
         self.commands = Commands(commands)
+        _check(commands)
         self._key_matches = matcher(keys)
         self._id = client if isinstance(client, int) else None
         self._name_matches = None if isinstance(client, int) else matcher(client)
@@ -131,3 +139,20 @@ class Selection:
             and (self._library_matches is None or self._library_matches(client.lib_name))
             and (self._database is None or client.db.index == self._database)
         )
+
+
+def _check(commands: Iterable[str | bytes]) -> None:
+    """Find names that nothing is called by: a fault that never strikes lets a test pass for no reason."""
+    load_all()
+    known = all_commands()
+    for given in commands:
+        name, *rest = (
+            (given.decode() if isinstance(given, bytes) else given).lower().replace("|", " ").split()
+        )
+        if _PATTERN.intersection("".join([name, *rest])) or "." in name:
+            continue
+        command = known.get(name.encode())
+        if command is None or (rest and rest[0].encode() not in command.subcommands):
+            near = get_close_matches(name, [one.decode() for one in known])
+            hint = f"; is it {' or '.join(near).upper()}?" if near and command is None else ""
+            raise ValueError(f"there is no command {' '.join([name, *rest]).upper()}{hint}")
