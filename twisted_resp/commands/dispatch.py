@@ -17,8 +17,6 @@ command spoils the transaction that it would have been part of.
 from __future__ import annotations
 
 from functools import partial
-from itertools import repeat
-from operator import length_hint
 from time import perf_counter
 
 from twisted.internet.defer import Deferred
@@ -53,8 +51,8 @@ from twisted_resp.server.server import (
 from twisted_resp.server.statistics import MOST_SAMPLES, CommandEntry
 
 __all__ = [
-    "STATES", "call", "call_permitted", "delivering", "find", "guarded", "install", "normal", "queueing", "reject",
-    "run", "subscribed", "tracking", "unauthenticated",
+    "STATES", "call", "call_permitted", "delivering", "find", "guarded", "install", "internal_error_of",
+    "normal", "queueing", "reject", "subscribed", "took_long", "tracking", "unauthenticated",
 ]  # fmt: skip
 
 _log = Logger()
@@ -91,8 +89,6 @@ _NOT_PLAIN_EITHER = frozenset(
     (b"sort", b"sort_ro", b"georadius", b"georadius_ro", b"georadiusbymember", b"georadiusbymember_ro",
      b"migrate")
 )  # fmt: skip
-# Where commands count as slow that take less than this (seconds), each is run and timed by itself.
-_ALWAYS_QUICK = 0.001
 # What a browser sends that was tricked into talking to us.
 _HTTP = frozenset((b"post", b"host:"))
 
@@ -164,9 +160,9 @@ def normal(client: Client, args: list[bytes]) -> Reply:
     except CommandError as error:
         entry.failed += 1
         reply = error
-        _count_error(server, error)
+        server.count_error(error.code)
     except Exception:
-        reply = _internal_error(client, entry, args)
+        reply = internal_error_of(client, entry, args)
     seconds = perf_counter() - start
     if type(reply) is Deferred:
         return _when_served(client, entry, args, reply, seconds)
@@ -175,113 +171,11 @@ def normal(client: Client, args: list[bytes]) -> Reply:
     if len(samples) == MOST_SAMPLES:
         entry.fold()
     if seconds >= server.slow_threshold:
-        _took_long(client, entry, args, seconds)
+        took_long(client, entry, args, seconds)
     client.last_command = entry.full_name
     if server.pending:
         server.settle()
     return reply
-
-
-def run(client: Client, words: list[list[bytes]], replies: list[Reply]) -> int:
-    """Run a pipeline of requests of one and the same command, as :func:`normal` would one by one.
-
-    All that does not change within such a run is looked at once. It ends early where something out of the ordinary has
-    happened: the rest is for ``client.execute``.
-
-    :param words: the requests word by word: all names, all first arguments, and so on.
-    :param replies: where the replies go.
-    :return: how many requests have been run.
-    """
-    server = client.server
-    names = words[0]
-    entry = server.commands.get(names[0])
-    if (
-        entry is None
-        or not entry.plain
-        or not entry.takes(len(words))
-        or client.execute is not normal
-        or client.no_touch
-        or server.attention
-    ):
-        return 0
-    client.current = [column[0] for column in words]
-    client.last_command = entry.full_name
-    count = len(names)
-    form = table.column_form((entry.handler, len(words)))
-    if form is not None and server.keyspace.is_unobserved and server.slow_threshold >= _ALWAYS_QUICK:
-        done = _run_at_once(client, entry, form, words, replies)
-        if done == count or client.execute is not normal or client.closing or server.attention:
-            return done
-        words = [column[done:] for column in words]
-        names = words[0]
-    left = repeat(client, len(names))
-    calls = map(entry.handler, left, *words[1:])
-    add, sample = replies.append, entry.samples.append
-    slow = server.slow_threshold
-    start = perf_counter()
-    while True:
-        try:
-            for reply in calls:
-                add(reply)
-                now = perf_counter()
-                sample(now - start)
-                if now - start >= slow or server.pending or client.execute is not normal or client.closing:
-                    break
-                start = now
-            else:
-                break
-        except CommandError as error:
-            entry.failed += 1
-            add(error)
-            _count_error(server, error)
-            now = perf_counter()
-            sample(now - start)
-        except Exception:
-            add(_internal_error(client, entry, _nth(words, len(names) - length_hint(left) - 1)))
-            now = perf_counter()
-            sample(now - start)
-        if now - start >= slow:
-            _took_long(client, entry, _nth(words, len(names) - length_hint(left) - 1), now - start)
-        if server.pending:
-            server.settle()
-        if client.execute is not normal or client.closing or server.attention:
-            break
-        start = perf_counter()
-    if len(entry.samples) >= MOST_SAMPLES:
-        entry.fold()
-    return count - length_hint(left)
-
-
-def _run_at_once(
-    client: Client,
-    entry: CommandEntry,
-    form: table.ColumnForm,
-    words: list[list[bytes]],
-    replies: list[Reply],
-) -> int:
-    """Run the first of some requests, as many as their command's column form does; answer how many."""
-    server = client.server
-    start = perf_counter()
-    try:
-        answers = form(client, *words[1:])
-    except Exception:
-        # Nobody knows which of them have been done.
-        answers = [_internal_error(client, entry, list(args)) for args in zip(*words)]
-    seconds = perf_counter() - start
-    done = len(answers)
-    if done:
-        replies += answers
-        entry.record_alike(seconds, done)
-        if seconds >= server.slow_threshold:
-            # So quick are these that it was most likely one of them which was held up.
-            _took_long(client, entry, _nth(words, 0), seconds)
-    if server.pending:
-        server.settle()
-    return done
-
-
-def _nth(words: list[list[bytes]], place: int) -> list[bytes]:
-    return [column[place] for column in words]
 
 
 def queueing(client: Client, args: list[bytes]) -> Reply:
@@ -404,10 +298,10 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
         reply = entry.handler(client, *args[entry.skip :])
     except CommandError as error:
         entry.failed += 1
-        _count_error(server, error)
+        server.count_error(error.code)
         reply = error
     except Exception:
-        reply = _internal_error(client, entry, args)
+        reply = internal_error_of(client, entry, args)
     finally:
         client.current = current
         if keyspace.touching == TOUCH_NOT:  # else CONFIG SET has just chosen another policy
@@ -420,7 +314,7 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
     if len(samples) >= MOST_SAMPLES:
         entry.fold()
     if seconds >= server.slow_threshold:
-        _took_long(client, entry, args, seconds)
+        took_long(client, entry, args, seconds)
     if server.effects.active:
         if keyspace.dirty != before or server.effects.forced:
             server.effects.record(client.db.index, args)
@@ -436,7 +330,7 @@ def call_permitted(client: Client, entry: CommandEntry, args: list[bytes]) -> Re
         return call(client, entry, args)
     note_denial(client, denied, entry, args, b"multi")
     error = errors.not_permitted_any_more(denied.reason)
-    _count_error(client.server, error)
+    client.server.count_error(error.code)
     return error
 
 
@@ -464,9 +358,9 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
     except CommandError as error:
         entry.failed += 1
         reply = error
-        _count_error(server, error)
+        server.count_error(error.code)
     except Exception:
-        reply = _internal_error(client, entry, args)
+        reply = internal_error_of(client, entry, args)
     finally:
         if keyspace.touching == TOUCH_NOT:  # else CONFIG SET has just chosen another policy
             keyspace.touching = touching
@@ -484,7 +378,7 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
         return _when_served(client, entry, args, reply, seconds)
     entry.record(seconds)
     if seconds >= server.slow_threshold:
-        _took_long(client, entry, args, seconds)
+        took_long(client, entry, args, seconds)
     client.last_command = entry.full_name
     if attention & EFFECTS:
         # EXEC and scripts have recorded what ran inside them.
@@ -502,7 +396,7 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
     return reply
 
 
-def _took_long(client: Client, entry: CommandEntry, args: list[bytes], seconds: float) -> None:
+def took_long(client: Client, entry: CommandEntry, args: list[bytes], seconds: float) -> None:
     """Note a slow command: in the slow log, and as an event of the latency monitor."""
     server = client.server
     if seconds >= server.slow_log.threshold and not entry.flags & table.SKIP_SLOWLOG:
@@ -616,16 +510,16 @@ def _when_served(
     def count(value: Reply) -> Reply:
         if isinstance(value, RefusalError):
             entry.rejected += 1
-            _count_error(server, value)
+            server.count_error(value.code)
             return value
         spent = seconds if parked is None else seconds + parked.seconds
         entry.record(spent)
         _remember(client, entry, args)
         if spent >= server.slow_threshold:
-            _took_long(client, entry, args, spent)
+            took_long(client, entry, args, spent)
         if isinstance(value, CommandError):
             entry.failed += 1
-            _count_error(server, value)
+            server.count_error(value.code)
         return value
 
     return reply.addCallback(count)
@@ -660,15 +554,11 @@ def reject(
     elif client.transaction is not None:
         client.transaction.failed = True
     client.current = []
-    _count_error(client.server, error)
+    client.server.count_error(error.code)
     return error
 
 
-def _count_error(server: Server, error: CommandError) -> None:
-    server.count_error(error.code)
-
-
-def _internal_error(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandError:
+def internal_error_of(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandError:
     """A handler failed in a way that no handler should: say so in the log, and go on serving."""
     _log.failure(
         "{command} failed for {client}: {args}",
@@ -678,5 +568,5 @@ def _internal_error(client: Client, entry: CommandEntry, args: list[bytes]) -> C
     )
     entry.failed += 1
     error = errors.internal_error(entry.full_name)
-    _count_error(client.server, error)
+    client.server.count_error(error.code)
     return error

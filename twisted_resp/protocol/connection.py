@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
-from twisted_resp.commands.dispatch import run
+from twisted_resp.commands.pipelines import run
 from twisted_resp.errors import CommandError, internal_error
 from twisted_resp.output import LARGE, Output, output_for
 from twisted_resp.resp import (
