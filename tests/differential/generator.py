@@ -103,7 +103,8 @@ class Generator:
         words = [word.encode() for word in name.split()]
         words += self._arguments(entry.get("arguments", []), entry["group"], name)
         blocking = name.startswith(("XREAD", "B")) and not name.startswith("BIT")
-        if random.random() < 0.05 and not blocking:  # which could then block for ever
+        # Damaged, one that blocks could block for ever.
+        if random.random() < 0.05 and not (blocking or self.values.careful):
             words = self._damaged(name, words)
         if name == "SORT" and b"BY" in {word.upper() for word in words}:
             # Elements of the same weight, or without one, stay as they came: from a set (any key may hold one) in the
@@ -212,9 +213,14 @@ class Generator:
                 made += self._one(argument, group, command)
             if counted is not None and parts[counted][1] == [b"?"]:
                 number = (
-                    again if random.random() < 0.93 else random.choice([0, -1, again + 1, again - 1, 2**31])
+                    again
+                    if self.values.careful or random.random() < 0.93
+                    else random.choice([0, -1, again + 1, again - 1, 2**31])
                 )
-                parts[counted] = (False, [b"%d" % number if random.random() < 0.97 else b"x"])
+                parts[counted] = (
+                    False,
+                    [b"%d" % number if self.values.careful or random.random() < 0.97 else b"x"],
+                )
             parts.append((optional and token is not None, made))
         if random.random() < 0.3:  # options go in any order
             optional_parts = [made for optional, made in parts if optional]

@@ -89,6 +89,7 @@ class Runner:
 
     def _batch(self) -> list[list[bytes]]:
         random, generator = self.random, self.generator
+        generator.values.careful = random.random() < 0.5
         chance = random.random()
         if chance < 0.08:
             commands = [generator.command() for _ in range(random.randrange(6))]

@@ -187,6 +187,34 @@ NACK = b"\0" * 7 + b"\x01" + b"\0" * 7 + b"\x01"
 DELIVERY = b"\0" * 8 + b"\x01"
 
 
+def test_a_deleted_entry_may_be_beyond_the_last_id() -> None:
+    # XADD s 1-1, XADD s 9-1, XDEL s 9-1, XSETID s 5-1, XADD s 6-1
+    value = read(
+        rdb.STREAM_2,
+        stream(
+            2,
+            1,
+            1,
+            b"f",
+            0,
+            *ENTRY,
+            3,
+            8,
+            0,
+            b"v",
+            4,
+            2,
+            5,
+            0,
+            b"w",
+            4,
+            tail=b"\x02\x06\x01" + ONE_ENTRY[3:] + b"\0",
+        ),
+    )
+    assert list(value) == [((1, 1), (b"f", b"v")), ((6, 1), (b"f", b"w"))]
+    assert value.last_id == (6, 1)
+
+
 class TestHostile:
     def test_the_stream_that_is_damaged_below(self) -> None:
         value = read(rdb.STREAM_2, stream(1, 0, 1, b"f", 0, *ENTRY))

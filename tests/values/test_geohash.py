@@ -120,3 +120,13 @@ def test_searches_are_as_in_redis(
         )
         expected = {member: float(away) for member, away in reply}
         assert found == pytest.approx(expected, abs=0.00011)
+
+
+@pytest.mark.parametrize(
+    ("score", "same_as"),
+    [(float("inf"), 0), (2.0**64, 0), (float("-inf"), 2.0**63), (-(2.0**64), 2.0**63), (-1.5, 2**64 - 1)],
+)
+def test_a_score_that_is_no_hash(score: float, same_as: float) -> None:
+    # -1 is the last of 64-bit numbers, of which a float is one too great.
+    bits = geohash.decode(same_as) if same_as < 2**64 - 1 else geohash.decode(2.0**64 - 2048)
+    assert geohash.decode(score) == bits

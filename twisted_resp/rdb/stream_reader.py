@@ -65,7 +65,7 @@ def _skip_producers(cursor: Cursor) -> None:
 
 
 def _read_node(cursor: Cursor, stream: Stream, previous: StreamId | None) -> StreamId | None:
-    """Read one node; returns the last id in it, or before it."""
+    """Read one node; returns the id of the last entry in it, or before it."""
     key = cursor.string()
     if len(key) != 16:
         raise RdbError("the key of a stream's node is no id")
@@ -126,13 +126,14 @@ def _add_node(
         if elements[stop] != stop - begin:
             raise RdbError("an entry of a stream has another length than it says")
         position = stop + 1
-        if entry_id < start or (previous is not None and entry_id <= previous):
-            raise RdbError("the ids of a stream are not in ascending order")
-        previous = entry_id
         if flags & rdb.ENTRY_DELETED:
+            # It may be beyond those that follow, and the last id: XSETID goes back as far as there is no entry.
             dead_found += 1
             dead_bytes += sum(map(entry_bytes, as_bytes(elements[begin:position])))
         else:
+            if entry_id < start or (previous is not None and entry_id <= previous):
+                raise RdbError("the ids of a stream are not in ascending order")
+            previous = entry_id
             entries.append((entry_id, tuple(fields)))
     if len(entries) != count or dead_found != dead:
         raise RdbError("a node of a stream has another number of entries than it says")

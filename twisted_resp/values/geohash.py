@@ -9,7 +9,7 @@ https://redis.io/docs/latest/commands/geoadd/
 
 from __future__ import annotations
 
-from math import asin, cos, inf, isfinite, nan, pi, sin, sqrt
+from math import asin, cos, isfinite, nan, pi, sin, sqrt
 from typing import NamedTuple
 
 __all__ = [
@@ -88,7 +88,8 @@ def decode_area(score: float) -> Area:
 
 
 def _cell_of(score: float) -> tuple[int, int]:
-    bits = int(score) & 2**64 - 1 if -inf < score < inf else 2**63
+    # What C leaves open is as x86 has it: what is too large becomes 0, what is too small 2**63.
+    bits = 0 if score >= 2.0**64 else int(score) & 2**64 - 1 if score >= -(2.0**63) else 2**63
     digits = f"{bits:064b}"
     return int(digits[::2], 2), int(digits[1::2], 2)
 
