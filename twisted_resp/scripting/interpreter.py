@@ -199,10 +199,15 @@ class Interpreter:
             return result
         if kind is float:
             return _integer(result)
-        if result[1] == b"failed":
+        how = result[1]
+        if how == b"list":
+            return [item if type(item) is not float else _integer(item) for item in result[2:]]
+        if how == b"ok":
+            return Status(_one_line(result[2]))
+        if how == b"failed":
             _, _, sentence, source, line, counted = result
             return Failure(sentence, source, line, counted)
-        if result[1] == b"sunk":
+        if how == b"sunk":
             flat: Sequence[Any] = self.take_sunk()
         else:
             flat = result[1:]

@@ -789,6 +789,25 @@ local function result_of(ok, result)
   if kind == "string" or kind == "number" then return result end
   if kind == "boolean" and protocol == 2 then return result and 1 or nil end
   if kind == "table" or kind == "boolean" then
+    -- What most scripts return, tables of strings and numbers and what SET answers, goes as it is.
+    if kind == "table" and not shown[result] then
+      local size, last = #result, nil
+      if size > 0 and size <= CHUNK then
+        local places = 0
+        for place, value in next, result do
+          kind = type(value)
+          if type(place) ~= "number" or place < 1 or place > size or place % 1 ~= 0
+            or (kind ~= "string" and kind ~= "number") then
+            break
+          end
+          places, last = places + 1, place
+        end
+        if places == size and next(result, last) == nil then return nil, "list", unpack(result, 1, size) end
+      elseif size == 0 then
+        local name, text = next(result)
+        if name == "ok" and type(text) == "string" and next(result, name) == nil then return nil, "ok", text end
+      end
+    end
     local out = {}
     flatten(result, out, 1)
     local size = #out
