@@ -198,3 +198,21 @@ def test_how_many_entries_a_group_can_have_read(answer: Callable[..., Any], name
     assert answer(name, "XINFO", "GROUPS", stream)[0][b"entries-read"] is None
     answer(name, "XGROUP", "SETID", stream, "g", 0, "ENTRIESREAD", 7)
     assert answer(name, "XINFO", "GROUPS", stream)[0][b"entries-read"] == told
+
+
+@pytest.mark.parametrize(
+    ("flavour", "missing"),
+    [
+        ("redis-6.2", {"ssub", "multi-mem", "rbs", "rbp", "resp", "lib-name", "lib-ver", "watch"}),
+        ("redis-7.0", {"lib-name", "lib-ver", "watch"}),
+        ("redis-7.2", {"watch"}),
+        ("redis-7.4", set()),
+    ],
+)
+def test_fields_of_clients(answer: Callable[..., Any], flavour: str, missing: set[str]) -> None:
+    def fields(name: str) -> set[str]:
+        return {field.split("=")[0] for field in answer(name, "CLIENT", "INFO").decode().split()}
+
+    later = {"tot-net-in", "tot-net-out", "tot-cmds"}
+    assert fields("") - fields(flavour) == missing | later
+    assert fields("redis-8.0") == fields("")

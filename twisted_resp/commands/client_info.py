@@ -21,6 +21,15 @@ _TYPES: Final = {
 _BLOCK: Final = 16384
 
 
+# The versions of Redis in which fields came.
+_SINCE: Final = {
+    **dict.fromkeys((b"ssub", b"multi-mem", b"rbs", b"rbp", b"resp"), "7.0.0"),
+    **dict.fromkeys((b"lib-name", b"lib-ver"), "7.2.0"),
+    b"watch": "7.4.0",
+    **dict.fromkeys((b"tot-net-in", b"tot-net-out", b"tot-cmds"), "8.0.0"),
+}
+
+
 def type_named(name: bytes) -> bytes | None:
     """The client type of an option's value, or None."""
     return _TYPES.get(name.upper())
@@ -126,8 +135,13 @@ def client_line(client: Client, asking: Client) -> bytes:
         (b"tot-net-out", client.total_output),
         (b"tot-cmds", client.total_commands),
     )
+    flavour = client.server.flavour
     return b" ".join(
-        [b"%b=%b" % (name, value if isinstance(value, bytes) else b"%d" % value) for name, value in fields]
+        [
+            b"%b=%b" % (name, value if isinstance(value, bytes) else b"%d" % value)
+            for name, value in fields
+            if name not in _SINCE or flavour.has(_SINCE[name])
+        ]
     )
 
 

@@ -74,10 +74,12 @@ _PARAMETERS: Final = {
         zset-max-listpack-value
         """,
     "7.2.0": """
-        aof-rewrite-cpulist bgsave-cpulist bio-cpulist cluster-announce-human-nodename locale-collate server-cpulist
-        set-max-listpack-entries set-max-listpack-value
+        cluster-announce-human-nodename locale-collate set-max-listpack-entries set-max-listpack-value
         """,
-    "7.4.0": "hide-user-data-from-log max-new-connections-per-cycle max-new-tls-connections-per-cycle",
+    "7.4.0": """
+        aof-rewrite-cpulist bgsave-cpulist bio-cpulist hide-user-data-from-log max-new-connections-per-cycle
+        max-new-tls-connections-per-cycle server-cpulist
+        """,
 }
 
 
