@@ -79,6 +79,7 @@ def psync(client: Client, replicationid: bytes, offset: bytes, *options: bytes) 
     if wanted is None:
         _log.warn("Replica {client} asks for synchronization but with a wrong offset", client=client)
         raise CommandError(errors.NOT_AN_INTEGER)
+    _log.info("Replica {replica} asks for synchronization", replica=feed.known(client))
     if not feed.go_on(client, replicationid, wanted):
         if not replicationid.startswith(b"?"):
             feed.refused_partial_syncs += 1
@@ -200,6 +201,7 @@ def _replica_of(client: Client, host: bytes, port: bytes) -> Reply:
     if (host.lower(), port.lower()) == (b"no", b"one"):
         if feed.master is not None:
             stop_following(feed)
+            _log.info("MASTER MODE enabled (user request from '{client}')", client=client)
         return OK
     if _is_attached(client):
         raise CommandError(b"ERR Command is not valid when client is a replica.")
@@ -210,6 +212,12 @@ def _replica_of(client: Client, host: bytes, port: bytes) -> Reply:
     if master is not None and (master.host.lower(), master.port) == (host.lower(), number):
         return Status(b"OK Already connected to specified master")
     follow(feed, host, number)
+    _log.info(
+        "REPLICAOF {host}:{port} enabled (user request from '{client}')",
+        host=host.decode("utf-8", "backslashreplace"),
+        port=number,
+        client=client,
+    )
     return OK
 
 

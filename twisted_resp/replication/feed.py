@@ -135,6 +135,12 @@ class Feed(Replication):
         self.second_id, self.second_offset = self.id, self.offset + 1
         self.id = new_id()
         self._selected = -1
+        _log.info(
+            "Setting secondary replication ID to {second}, valid up to offset: {offset}. New replication ID is {new}",
+            second=self.second_id.decode(),
+            offset=self.second_offset,
+            new=self.id.decode(),
+        )
         # They come back at once, and learn of the new id.
         self.disconnect_replicas()
         self.attend()
@@ -257,10 +263,15 @@ class Feed(Replication):
 
         :param with_offset: tell it where in the history that is (PSYNC).
         """
-        replica = self._known(client)
+        replica = self.known(client)
         self.send()
         if self._backlog is None:
             self.id, self.second_id, self.second_offset = new_id(), NO_ID, -1
+            _log.info(
+                "Replication backlog created, my new replication IDs are '{first}' and '{second}'",
+                first=self.id.decode(),
+                second=self.second_id.decode(),
+            )
         self.make_backlog()
         self.full_syncs += 1
         replica.acknowledges = with_offset
@@ -309,7 +320,7 @@ class Feed(Replication):
         if missed:
             assert self._backlog is not None
             client.write(bytes(self._backlog[-missed:]))
-        _log.info("Synchronization with replica {replica} succeeded", replica=client)
+        _log.info("Synchronization with replica {replica} succeeded", replica=replica)
 
     def go_on(self, client: Client, history: bytes, offset: int) -> bool:
         """Let a client go on where it was, if we still have what it missed.
@@ -317,22 +328,56 @@ class Feed(Replication):
         :param offset: the first byte that it wants.
         """
         history = history.lower()
+        replica = self.known(client)
         if history != self.id and (history != self.second_id or offset > self.second_offset):
+            self._tell_of_refusal(replica, history, offset)
             return False
         self.send()
         start = self.backlog_start
         if self._backlog is None or not start <= offset <= start + self.backlog_length:
+            _log.info(
+                "Unable to partial resync with replica {replica} for lack of backlog "
+                "(Replica request was: {offset}).",
+                replica=replica,
+                offset=offset,
+            )
             return False
-        replica = self._known(client)
         client.write(b"+CONTINUE %b\r\n" % self.id if replica.psync2 else b"+CONTINUE\r\n")
         missed = self.offset + 1 - offset
         if missed:
             client.write(bytes(self._backlog[-missed:]))
         self.partial_syncs += 1
         self._attach(replica)
+        _log.info(
+            "Partial resynchronization request from {replica} accepted. Sending {missed} bytes of backlog starting "
+            "from offset {offset}.",
+            replica=replica,
+            missed=missed,
+            offset=offset,
+        )
         return True
 
-    def _known(self, client: Client) -> Replica:
+    def _tell_of_refusal(self, replica: Replica, history: bytes, offset: int) -> None:
+        if history == b"?":
+            _log.info("Full resync requested by replica {replica}", replica=replica)
+        elif history == self.second_id:
+            _log.info(
+                "Partial resynchronization not accepted: Requested offset for second ID was {offset}, but I can reply "
+                "up to {end}",
+                offset=offset,
+                end=self.second_offset,
+            )
+        else:
+            _log.info(
+                "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{asked}', my "
+                "replication IDs are '{first}' and '{second}')",
+                asked=history.decode("utf-8", "backslashreplace"),
+                first=self.id.decode(),
+                second=self.second_id.decode(),
+            )
+
+    def known(self, client: Client) -> Replica:
+        """What is known of a client as a replica, which it may be about to become."""
         if client.replica is None:
             client.replica = Replica(client)
         return client.replica
@@ -370,6 +415,7 @@ class Feed(Replication):
         replica = self.replicas.pop(client, None)
         if replica is None:
             return
+        _log.info("Connection with replica {replica} lost.", replica=replica)
         self.transfers.forget(replica)
         self.attend()
         self.acknowledgements.changed()
@@ -421,7 +467,7 @@ class Feed(Replication):
                 and replica.acknowledges
                 and replica.lag(now) > configuration[b"repl-timeout"]
             ):
-                _log.warn("Disconnecting timedout replica (streaming sync): {client}", client=client)
+                _log.warn("Disconnecting timedout replica (streaming sync): {replica}", replica=replica)
                 client.kill()
         self.transfers.look_after(now)
         if (

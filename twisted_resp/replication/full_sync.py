@@ -58,8 +58,8 @@ class Snapshot:
         self.beside = mode == b"swapdb"
         #: Whether it is never on disk, because that was asked for: it counts as being loaded while it comes in.
         self.diskless = self.beside or (mode == b"on-empty-db" and empty)
-        on_disk = server.saving.may_fork and server.dbfilename and not self.diskless
-        self._keeper: _InMemory | _OnDisk = _OnDisk(server) if on_disk else _InMemory()
+        self.on_disk = bool(server.saving.may_fork and server.dbfilename and not self.diskless)
+        self._keeper: _InMemory | _OnDisk = _OnDisk(server) if self.on_disk else _InMemory()
 
     def add(self, data: bytes) -> bytes | None:
         """Take in what has come.

@@ -115,6 +115,7 @@ class Link:
 
     def connected(self, protocol: MasterProtocol) -> None:
         """There is a connection."""
+        _log.info("Non blocking connect for SYNC fired the event.")
         self._protocol = protocol
         self.master.state = b"handshake"
         self.master.heard_of = self.server.now_ms
@@ -125,7 +126,8 @@ class Link:
         master = self.master
         if master.connected:
             master.down_since = self.server.now_ms
-            _log.warn("Connection with master lost.")
+            _log.info("Connection with master lost.")
+            _log.info("Caching the disconnected master state.")
         master.state = b"connect"
 
     # -- within
@@ -154,6 +156,7 @@ class Link:
             timeout=self.server.configuration[b"repl-timeout"],
             bindAddress=(source.decode("latin-1"), 0) if source else None,
         )
+        _log.info("MASTER <-> REPLICA sync started")
 
     def _beat(self) -> None:
         """Once a second."""
@@ -312,6 +315,7 @@ class MasterProtocol(Protocol):
         reply = yield self._ask(b"PING")
         if reply.startswith(b"-") and not reply.startswith(_NOT_LOGGED_IN):
             raise HandshakeError(f"Error reply to PING from master: '{_text(reply)}'")
+        _log.info("Master replied to PING, replication can continue...")
         password, user = configuration[b"masterauth"], configuration[b"masteruser"]
         if password:
             reply = yield self._ask(b"AUTH", *([user] if user else []), password)
@@ -328,9 +332,11 @@ class MasterProtocol(Protocol):
     def _synchronize(self) -> Generator[Deferred[bytes], bytes, None]:
         feed = self._feed
         if self._link.spoilt:
+            _log.info("Partial resynchronization not possible (no cached master)")
             reply = yield self._ask(b"PSYNC", b"?", b"-1")
         else:
             place = [feed.id, b"%d" % (feed.offset + 1)]
+            _log.info("Trying a partial resynchronization (request {place}).", place=_text(b":".join(place)))
             reply = yield self._ask(b"PSYNC", *place, *([b"FAILOVER"] if feed.failover.in_progress else []))
         words = reply.split()
         if feed.failover.in_progress:
@@ -339,16 +345,20 @@ class MasterProtocol(Protocol):
             feed.failover.done()
         if words[0] == b"+CONTINUE":
             _log.info("Successful partial resynchronization with master.")
+            if len(words) > 1 and words[1] != feed.id:
+                _log.info("Master replication ID changed to {id}", id=_text(words[1]))
+            _log.info("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.")
             self._server.tell_supervisor(f"{_SYNC}: Partial Resynchronization accepted. {_READY}")
             self._go_on(words[1] if len(words) > 1 else feed.id)
             return
         if words[0] == b"+FULLRESYNC" and len(words) == 3:
             self._new_place = words[1], int(words[2])
-            _log.info("Full resync from master: {place}", place=_text(b" ".join(words[1:])))
+            _log.info("Full resync from master: {place}", place=_text(b":".join(words[1:])))
         elif reply.startswith((b"-NOMASTERLINK", b"-LOADING")):
             raise HandshakeError(f"Master is currently unable to PSYNC: {_text(reply)}")
         else:
             # It does not know PSYNC. Nobody will be able to go on from here.
+            _log.info("Retrying with SYNC...")
             self.send(b"SYNC")
             self._new_place = NO_ID, 0
         self._master.state = b"sync"
@@ -366,7 +376,9 @@ class MasterProtocol(Protocol):
         # Those of the same history are only older: good enough to be served meanwhile.
         same_history = self._new_place[0] == self._feed.id and not self._link.spoilt
         self._asynchronous = self._snapshot.beside and same_history
-        _log.info("MASTER <-> REPLICA sync: receiving the snapshot")
+        size, where = self._snapshot.size, "to disk" if self._snapshot.on_disk else "to parser"
+        what = f"{size} bytes from master {where}" if size else f"streamed RDB from master with EOF {where}"
+        _log.info("MASTER <-> REPLICA sync: receiving {what}", what=what)
         if self._snapshot.diskless:
             self._server.loading.begin(self._snapshot.size, self._asynchronous)
             _log.info("MASTER <-> REPLICA sync: Loading DB in memory")

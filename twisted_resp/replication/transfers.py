@@ -158,7 +158,7 @@ class Transfers:
         if under_way is not None:
             longest = 1000 * self._feed.server.configuration[b"repl-timeout"]
             for replica in under_way.stuck(now - longest):
-                _log.warn("Disconnecting timedout replica (full sync): {client}", client=replica.client)
+                _log.warn("Disconnecting timedout replica (full sync): {replica}", replica=replica)
                 replica.client.kill()
 
     def forget(self, replica: Replica) -> None:
@@ -248,7 +248,7 @@ class _Transfer:
     def _give_up(self) -> None:
         """They are to come again."""
         for replica in list(self.replicas):
-            _log.warn("SYNC failed. BGSAVE child returned an error: {client}", client=replica.client)
+            _log.warn("SYNC failed. BGSAVE child returned an error: {replica}", replica=replica)
             replica.client.kill()
         self.replicas.clear()
 
@@ -425,6 +425,11 @@ class _OverSockets(_Transfer):
         )
         # A copy: one that does not read is dropped while we write.
         for replica in list(self.replicas):
+            _log.info(
+                "Streamed RDB transfer with replica {replica} succeeded (socket). Waiting for REPLCONF ACK from "
+                "replica to enable streaming",
+                replica=replica,
+            )
             replica.drained = None
             # When it has loaded the data it says how far it is, and gets the stream.
             replica.stage = LOADING

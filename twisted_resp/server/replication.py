@@ -72,6 +72,11 @@ class Replica:
         self.waits_since = self.progressed = self.heard_of
         self.drained: Callable[[], None] | None = None
 
+    def __str__(self) -> str:
+        """Its name in the log."""
+        host = self.host.decode("utf-8", "backslashreplace")
+        return f"{host}:{self.port or '<unknown-replica-port>'}"
+
     @property
     def state(self) -> bytes:
         """What INFO calls it."""
