@@ -37,6 +37,10 @@ _SIGNATURES: Final = (b"REDIS", b"VALKE")
 _STEP: Final = 0x3F
 # The longest line with a number in it that makes sense.
 _LONGEST_HEADER: Final = 32
+# Lines with a number in them: of four bytes, and of five.
+_COUNTS: Final = {b"*%d\r\n" % number: number for number in range(1, 10)}
+_SHORT_LENGTHS: Final = {b"$%d\r\n" % number: number for number in range(10)}
+_MEDIUM_LENGTHS: Final = {b"$%d\r\n" % number: number for number in range(10, 100)}
 _MAKE_A_COPY: Final = "make a backup of your AOF file, then use redis-check-aof --fix <filename.manifest>"
 
 
@@ -62,6 +66,7 @@ def commands_in(
     :raises CutShortError: the data end in the middle of a command.
     """
     size = len(data)
+    short, medium = _SHORT_LENGTHS, _MEDIUM_LENGTHS
     while position < size:
         start = position
         if data[position] == 35:  # an annotation
@@ -72,12 +77,25 @@ def commands_in(
                 annotated(bytes(data[position:end]), position)
             position = end + 1
             continue
-        count, position = _number(data, position, b"*")
-        if count < 1:
-            raise FormatError(start)
+        count = _COUNTS.get(data[position : position + 4], 0)
+        if count:
+            position += 4
+        else:
+            count, position = _number(data, position, b"*")
+            if count < 1:
+                raise FormatError(start)
         command = []
         for _ in range(count):
-            length, position = _number(data, position, b"$")
+            # The lengths that nearly all have; a look into a table is cheaper than a call.
+            length = short.get(data[position : position + 4], -1)
+            if length >= 0:
+                position += 4
+            else:
+                length = medium.get(data[position : position + 5], -1)
+                if length >= 0:
+                    position += 5
+                else:
+                    length, position = _number(data, position, b"$")
             end = position + length
             if end + 2 > size:
                 if end < size and data[end] != 13:
@@ -176,7 +194,7 @@ class _Loader:
         if data[:5] in _SIGNATURES:
             good = yield from load_steps(self._server, data, before=self._before)
         loading, configuration = self._server.loading, self._server.configuration
-        number = 0
+        number = delay = 0
         transaction: list[list[bytes]] | None = None
         started = 0
         failed = 0
@@ -184,8 +202,8 @@ class _Loader:
         try:
             for command, start, end in commands_in(data, good):
                 number += 1
-                delay = configuration[b"key-load-delay"]
                 if delay > 0 or number & _STEP == 1:
+                    delay = configuration[b"key-load-delay"]
                     if delay > 0:
                         time.sleep(delay / 1_000_000)
                     loading.done = self._before + start
