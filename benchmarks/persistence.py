@@ -292,20 +292,24 @@ class Run:
         seconds = server.seconds - self._start_seconds
         now, most = server.memory()
         cpu = server.cpu - self._start_cpu
-        self.rows[f"load {what}"] = f"{seconds:.1f} s ({cpu:.1f} s CPU), {size / seconds:.1f} MB/s"
-        self.rows[f"memory, {what}"] = f"{now - self._empty_memory} MB, {most - self._empty_memory} at most"
+        self._note(f"load {what}", f"{seconds:.1f} s ({cpu:.1f} s CPU), {size / seconds:.1f} MB/s")
+        self._note(f"memory, {what}", f"{now - self._empty_memory} MB, {most - self._empty_memory} at most")
         self._compare(f"digest, {what}", server)
 
     def _compare(self, what: str, server: Server) -> None:
         if self.expected is not None:
-            self.rows[what] = "equal" if server.contents() == self.expected else "DIFFERENT"
+            self._note(what, "equal" if server.contents() == self.expected else "DIFFERENT")
+
+    def _note(self, what: str, figure: str) -> None:
+        self.rows[what] = figure
+        print(f"{self.name}: {what}: {figure}", file=sys.stderr, flush=True)
 
     def measure(self) -> None:
         """Load and save everything."""
         server = self._start("snapshot", self._made / "dump.rdb")
         self._loaded("snapshot", server)
         pause, _ = server.longest_pause(iter([True] * 20 + [False]).__next__)
-        self.rows["pause, idle"] = f"{pause:.1f} ms"
+        self._note("pause, idle", f"{pause:.1f} ms")
         self._save(server)
         server.stop()
         for form in ("rdb", "commands"):
@@ -313,7 +317,7 @@ class Run:
             self._loaded(f"append-only file ({form})", server)
             server.client.config_set("aof-use-rdb-preamble", "yes" if form == "rdb" else "no")
             seconds = server.in_background("BGREWRITEAOF", "aof_rewrite_in_progress")
-            self.rows[f"BGREWRITEAOF ({form})"] = f"{seconds:.1f} s"
+            self._note(f"BGREWRITEAOF ({form})", f"{seconds:.1f} s")
             shutil.copytree(server.directory / "appendonlydir", self.written / form / "appendonlydir")
             server.stop()
             shutil.rmtree(server.directory)
@@ -326,8 +330,9 @@ class Run:
             cpu = server.cpu_seconds() - cpu
             size = (server.directory / "dump.rdb").stat().st_size / 1e6
             word = "with LZF" if compression == "yes" else "without LZF"
-            self.rows[f"SAVE {word}"] = (
-                f"{seconds:.1f} s ({cpu:.1f} s CPU), {size / seconds:.1f} MB/s, {size:.0f} MB"
+            self._note(
+                f"SAVE {word}",
+                f"{seconds:.1f} s ({cpu:.1f} s CPU), {size / seconds:.1f} MB/s, {size:.0f} MB",
             )
         shutil.copy(server.directory / "dump.rdb", self.written)
         begin = time.perf_counter()
@@ -336,23 +341,23 @@ class Run:
             lambda: server.client.info("persistence")["rdb_bgsave_in_progress"]
         )
         seconds = time.perf_counter() - begin
-        self.rows["BGSAVE in a child"] = f"{seconds:.1f} s"
+        self._note("BGSAVE in a child", f"{seconds:.1f} s")
         fork = server.client.info("stats")["latest_fork_usec"] / 1000
-        self.rows["pause, BGSAVE in a child"] = f"{pause:.1f} ms of {count} PINGs (fork {fork:.1f} ms)"
+        self._note("pause, BGSAVE in a child", f"{pause:.1f} ms of {count} PINGs (fork {fork:.1f} ms)")
 
     def measure_copy(self) -> None:
         """The pause where there is no child."""
         directory = in_directory(self._root, f"{self.name}-copy", self._made / "dump.rdb")
         server = Server([sys.executable, "-c", EMBEDDED], directory)
         pause, _ = server.longest_pause(iter([True] * 20 + [False]).__next__)
-        self.rows["pause, idle, within another process"] = f"{pause:.1f} ms"
+        self._note("pause, idle, within another process", f"{pause:.1f} ms")
         begin = time.perf_counter()
         server.client.bgsave()
         pause, count = server.longest_pause(
             lambda: server.client.info("persistence")["rdb_bgsave_in_progress"]
         )
-        self.rows["BGSAVE in turns of the reactor"] = f"{time.perf_counter() - begin:.1f} s"
-        self.rows["pause, BGSAVE in turns of the reactor"] = f"{pause:.1f} ms of {count} PINGs"
+        self._note("BGSAVE in turns of the reactor", f"{time.perf_counter() - begin:.1f} s")
+        self._note("pause, BGSAVE in turns of the reactor", f"{pause:.1f} ms of {count} PINGs")
         server.stop()
 
     def load_of(self, name: str, written: Path, snapshot: str = "dump.rdb") -> None:

@@ -1,6 +1,8 @@
 """Checksums: the CRC-64 of RDB files and DUMP payloads, and the CRC-16 that maps keys to cluster slots.
 
-Theory of operation of `crc64` on long data, where a loop over the bytes would be some six times slower. The
+Where the distribution `anycrc` is installed, it computes `crc64` a hundred times as fast.
+
+Theory of operation of `crc64` on long data without it, where a loop over the bytes would be some six times slower. The
 data is cut into blocks of equal length, whose checksums are computed side by side: a step takes one byte of
 each block. The states of all blocks are kept as eight planes, the first with the lowest byte of each state
 and so on, so that a step is a look-up with `bytes.translate` and an exclusive or of long integers for each
@@ -12,15 +14,20 @@ from __future__ import annotations
 
 import struct
 from binascii import crc_hqx
+from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
-__all__ = ["KEY_SLOTS", "crc16", "crc64", "key_slot"]
+__all__ = ["KEY_SLOTS", "crc16", "crc64", "crc64_in_python", "key_slot", "library"]
 
 KEY_SLOTS = 16384
 
 # Jones' polynomial 0xad93d23594c935a9 with its bits reversed, as the bits of the input are.
 _POLYNOMIAL = 0x95AC9329AC4BC9B5
 
+# From this length on a call of the library costs less than a loop.
+_WORTH_A_CALL = 64
 # Where working side by side begins to pay, and the length of its blocks in bytes.
 _LONG = 16 * 1024
 _BLOCK = 256
@@ -44,6 +51,15 @@ def crc64(data: bytes, crc: int = 0) -> int:
         data: the bytes to add to the checksum.
         crc: the checksum of what came before them.
     """
+    if len(data) >= _WORTH_A_CALL:
+        calculate = library()
+        if calculate is not None:
+            return calculate(data, crc)
+    return crc64_in_python(data, crc)
+
+
+def crc64_in_python(data: bytes, crc: int = 0) -> int:
+    """What `crc64` is where there is no library."""
     if len(data) >= _LONG:
         crc, done = _crc64_side_by_side(data, crc)
         data = data[done:]
@@ -51,6 +67,19 @@ def crc64(data: bytes, crc: int = 0) -> int:
     for byte in data:
         crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
     return crc
+
+
+@lru_cache(maxsize=1)
+def library() -> Callable[[bytes, int], int] | None:
+    """What computes `crc64` where it is installed. Looked for late: importing it takes as long as a whole start."""
+    try:
+        model: Any = import_module("anycrc").Model("CRC64-REDIS")
+        if model.calc(b"123456789") != crc64_in_python(b"123456789", 0):
+            return None
+    except Exception:  # it is not there, or is not what we take it for
+        return None
+    calculate: Callable[[bytes, int], int] = model.calc
+    return calculate
 
 
 def crc16(data: bytes) -> int:
@@ -111,7 +140,7 @@ def _over_a_block() -> list[list[int]]:
     for shift in range(0, 64, 8):
         table = [0]
         for bit in range(shift, shift + 8):
-            moved = crc64(zeros, 1 << bit)
+            moved = crc64_in_python(zeros, 1 << bit)
             table += [entry ^ moved for entry in table]
         tables.append(table)
     return tables
