@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -37,11 +37,17 @@ LONG = 60
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """Let the garbage collector pass over thousands of tests, which stay: a fifth of all time went into that."""
-    gc.collect()
-    if hasattr(gc, "freeze"):  # PyPy has no such thing, nor the need for it
-        gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        if hasattr(gc, "freeze"):  # PyPy has no such thing, nor the need for it
+            gc.freeze()
 
 
 class RedisServer(NamedTuple):
