@@ -165,6 +165,7 @@ class TestBesideTheOldData:
     @pytest.fixture
     def again(self, node: Node, slow: Node, tie_class: type[Tie]) -> Node:
         """A replica of some time ago."""
+        pytest.importorskip("lupa", reason="functions need Lua")
         slow.call("CONFIG", "SET", "repl-diskless-load", "swapdb")
         node.call("CONFIG", "SET", "repl-backlog-size", "16kb")
         node.call("FUNCTION", "LOAD", LIBRARY % (b"one", b"f", 1))

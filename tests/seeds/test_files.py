@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,8 @@ SELECT 3
 SET elsewhere 1
 PEXPIRE elsewhere 5000
 """
+if find_spec("lupa") is None:  # functions need Lua
+    COMMANDS = re.sub(rb"(?m)^FUNCTION.*\n", b"", COMMANDS)
 
 
 Make = Callable[..., RespFactory]
@@ -154,7 +158,7 @@ def test_an_append_only_file_with_a_manifest(make: Make, commands: Path, tmp_pat
         ("a.aof", b"*1\r\n$4\r\nPI", "it ends in the middle of a command"),
         ("a.aof", b"*1\r\n$4\r\nPING\r\n*x\r\n", "line 4: .*Protocol error: invalid multibulk length"),
         ("a.rdb", b"REDIS0003x", "unexpected end|wrong|bad|short|ends"),
-        ("a.json", b"{", "Expecting property name"),
+        ("a.json", b"{", r"line 1 column 2 \(char 1\)"),
         ("a.json", b"[]", "a mapping of keys is needed, not list"),
         ("a.json", b'{"k": null}', "k: None has no form in a database"),
         ("a.json", b'{"k": []}', "k: there is no empty list"),

@@ -209,7 +209,7 @@ def bitfield(client: Client, key: bytes, *words: bytes) -> Reply:
         if step.kind == _INCRBY:
             number += old
         else:
-            number = _in_64_bits(number, bits, signed)
+            number = bitmap.in_64_bits(number, bits, signed=signed)
         new = bitmap.fit(number, bits, signed=signed, overflow=overflow)
         if new is None:
             replies.append(None)
@@ -238,12 +238,6 @@ def bitfield_ro(client: Client, key: bytes, *words: bytes) -> Reply:
     if any(step.kind != _GET for step in steps):
         raise CommandError(b"ERR BITFIELD_RO only supports the GET subcommand")
     return _get_fields(client, key, steps)
-
-
-def _in_64_bits(number: int, bits: int, signed: bool) -> int:
-    """What SET stores, as Redis compares it with a field's limits: far enough below, it is above instead."""
-    lowest = (1 << bits - 1) - 2**63 if signed else 0
-    return number + 2**64 if number < lowest and bits < 64 else number
 
 
 def _get_fields(client: Client, key: bytes, steps: list[_Step]) -> Reply:

@@ -21,6 +21,7 @@ __all__ = [
     "get_bit",
     "get_field",
     "grow",
+    "in_64_bits",
     "position",
     "set_bit",
     "set_field",
@@ -150,8 +151,7 @@ def set_field(data: bytearray, offset: int, bits: int, number: int) -> None:
 def fit(number: int, bits: int, *, signed: bool, overflow: int = WRAP) -> int | None:
     """Return the number as a field of `bits` bits holds it; None if it does not fit and `overflow` is FAIL.
 
-    The number may be any: a sum for INCRBY, or the value for SET. For SET of an unsigned field the caller
-    takes the value modulo 2**64, as Redis does: -1 is too large there rather than too small.
+    The number may be any: a sum for INCRBY, or for SET what `in_64_bits` makes of the value.
     """
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     if low <= number <= high:
@@ -162,6 +162,12 @@ def fit(number: int, bits: int, *, signed: bool, overflow: int = WRAP) -> int | 
         return high if number > high else low
     number &= (1 << bits) - 1
     return number - (1 << bits) if number > high else number
+
+
+def in_64_bits(number: int, bits: int, *, signed: bool) -> int:
+    """Return what SET stores, as Redis compares it with a field's limits: far enough below, it is above instead."""
+    lowest = (1 << bits - 1) - 2**63 if signed else 0
+    return number + 2**64 if number < lowest and bits < 64 else number
 
 
 def _span(start: int, end: int, size: int) -> tuple[int, int] | None:
