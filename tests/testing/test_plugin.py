@@ -132,6 +132,20 @@ OTHERS = """
             resp_process.start()
             assert client.get("key") == b"value"
 
+    @pytest.mark.resp(server={"nodes": 2})
+    def test_a_cluster(resp_cluster):
+        with redis.RedisCluster.from_url(resp_cluster.url) as client:
+            client.set("key", "value")
+            assert resp_cluster.node_of("key").keys == {"key": "value"}
+            assert len(resp_cluster.nodes) == 2
+
+    def test_a_replica(resp_fresh_server, resp_make_server):
+        replica = resp_make_server(replica_of=resp_fresh_server)
+        with replica.redis_client(decode_responses=True) as client:
+            assert client.hgetall("user:1") == {"name": "Ada"}
+            with pytest.raises(redis.ReadOnlyError):
+                client.set("k", "v")
+
     @pytest.mark.parametrize("resp_server", ["redis-7.0", {"databases": 1}], indirect=True)
     def test_several_kinds(resp_client, resp_server):
         assert resp_client.ping()
@@ -269,7 +283,7 @@ def entry_points_there() -> bool:
 def test_fixtures(project: Path, pytester: pytest.Pytester) -> None:
     code, printed = run(project, pytester, *SYNC_ONLY, sync=SYNC, others=OTHERS)
     assert code == 0, printed
-    assert "18 passed, 1 xfailed" in printed
+    assert "20 passed, 1 xfailed" in printed
 
 
 def test_asyncio(project: Path, pytester: pytest.Pytester) -> None:

@@ -7,6 +7,7 @@
 ``resp_async_client``       an asyncio client of it, with pytest-asyncio or anyio
 ``resp_fresh_server``       a server of the test's own
 ``resp_make_server``        makes such servers: ``resp_make_server(databases=1, password="secret")``
+``resp_cluster``            servers that pass for a cluster
 ``resp_process``            a server in a process of its own, to be killed and started again
 ``resp_factory``            a server in the running reactor, with pytest-twisted
 =========================== =============================================================================
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     import redis
 
+    from twisted_resp.testing.cluster import ServerCluster
     from twisted_resp.testing.factory import ControlledFactory
     from twisted_resp.testing.process import ServerProcess
     from twisted_resp.testing.strict import Rules
@@ -89,7 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "resp(seed=..., config=..., freeze=..., strict=..., server=..., **client): before the test put data into "
         "resp_server, set its configuration, stop its clock; check it by strict mode; server= is what "
-        "resp_fresh_server and resp_process are made with; the rest are options of the client fixtures.",
+        "resp_fresh_server, resp_cluster and resp_process are made with; the rest are options of the client fixtures.",
     )
     config.pluginmanager.register(_async_fixtures(config), "twisted-resp-asyncio")
 
@@ -275,6 +277,19 @@ def resp_fresh_server(
     ``@pytest.mark.resp(server={"password": "secret"})`` says what ``ServerThread`` is to take.
     """
     return resp_make_server(**_asked_of(request))
+
+
+@pytest.fixture
+def resp_cluster(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[ServerCluster]:
+    """Servers that pass for a Redis Cluster, for this test alone; one node unless the marker asks for more.
+
+    ``@pytest.mark.resp(server={"nodes": 3})``; the rest is what ``ServerThread`` takes. It begins empty.
+    """
+    from twisted_resp.testing.cluster import ServerCluster
+
+    settings = {**_settings(pytestconfig), "seed": (), **_asked_of(request)}
+    with ServerCluster(settings.pop("nodes", 1), **settings) as cluster:
+        yield cluster
 
 
 @pytest.fixture
