@@ -58,6 +58,9 @@ _NEWER_REPLIES = (
     (b"GETRANGE", b"", b"^"),  # an end before the beginning was taken for the beginning
     (b"BITPOS", b"ERR value is not an integer", b"-1"),  # arguments are read before the key
     (b"BITPOS", b"ERR value is not an integer", b"WRONGTYPE"),
+    (b"BITPOS", b"ERR syntax error", b"WRONGTYPE"),
+    (b"BITPOS", b"ERR syntax error", b"-1"),
+    (b"BITPOS", b"ERR syntax error", b"0"),
     (b"BITCOUNT", b"ERR value is not an integer", b"0"),
     (b"BITCOUNT", b"ERR value is not an integer", b"WRONGTYPE"),
     (b"BITCOUNT", b"ERR syntax error", b"WRONGTYPE"),

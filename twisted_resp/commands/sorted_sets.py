@@ -245,7 +245,7 @@ def _zpopmin_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
         return ()
     if value is None:
         return [[] for _ in keys]
-    popped = [list(value.pop_min()) for _ in range(min(len(keys), len(value)))]
+    popped = list(map(list, value.remove_range_by_rank(0, len(keys) - 1)))
     client.db.edited(keys[0], b"zpopmin", ZSET, len(popped))
     return popped + [[] for _ in range(len(keys) - len(popped))]
 

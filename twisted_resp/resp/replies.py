@@ -225,9 +225,17 @@ def encode_alike(out: list[bytes], replies: list[Reply], protocol: int) -> bool:
     elif kinds == _NULLS:
         out.append((b"$-1\r\n" if protocol == 2 else b"_\r\n") * len(replies))
         return True
-    elif kinds == _ARRAYS and not any(replies):
-        out.append(b"*0\r\n" * len(replies))
-        return True
+    elif kinds == _ARRAYS:
+        if not any(replies):
+            out.append(b"*0\r\n" * len(replies))
+            return True
+        length = len(out)
+        try:
+            for one in replies:
+                _encode_items(out, b"*%d\r\n", one, protocol)
+            return True
+        except Exception:  # what should not be in a reply: whose it is, is told one by one
+            del out[length:]
     return False
 
 
