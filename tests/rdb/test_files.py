@@ -101,6 +101,13 @@ def test_a_wrong_checksum() -> None:
     assert len(list(FileReader(damaged, Limits(), checksum=False))) == 1
 
 
+def test_a_wrong_checksum_with_zeros_behind_it() -> None:
+    data = written((b"a", b"value"))
+    assert len(list(FileReader(data + bytes(8), Limits()))) == 1
+    with pytest.raises(RdbError, match="RDB CRC error"):
+        list(FileReader(data.replace(b"value", b"Value") + bytes(8), Limits()))
+
+
 def test_version_1() -> None:
     # Before version 5 there is no checksum; a time is in seconds.
     data = b"REDIS0001\xfe\x00\xfd\x10\0\0\0\x00\x01k\x01v\xff"

@@ -59,6 +59,7 @@ class RdbSink:
     :param version: the RDB version; 0 for one that Redis 7.0 reads, as far as the data allow it.
     :param compress: whether to compress strings; None for what ``rdbcompression`` says.
     :param chunk: how many bytes to collect before they are written.
+    :param checksum: whether to end with a checksum; None for what ``rdbchecksum`` says.
     """
 
     def __init__(
@@ -68,13 +69,14 @@ class RdbSink:
         version: int = 0,
         compress: bool | None = None,
         chunk: int = CHUNK,
+        checksum: bool | None = None,
     ) -> None:
         keyspace = server.keyspace
         configuration = server.configuration
         writer = self._writer = FileWriter(
             write,
             version or _version_for(server),
-            configuration[b"rdbchecksum"],
+            configuration[b"rdbchecksum"] if checksum is None else checksum,
             configuration[b"rdbcompression"] if compress is None else compress,
             chunk,
         )

@@ -58,6 +58,8 @@ class FileReader:
         self._cursor = cursor = Cursor(data)
         self._limits = limits
         self._checksum = checksum
+        # Where there is none, which zeros at the end say, it need not be made.
+        self._sums_up = checksum and data[-_CRC:] != bytes(_CRC)
         if len(data) < _HEADER:
             raise RdbError("the file is too short for an RDB file")
         magic = cursor.take(_HEADER)
@@ -201,7 +203,7 @@ class FileReader:
         cursor = self._cursor
         start, stop = self._summed, cursor.position
         self._summed = stop
-        if self._checksum and self.version >= _WITH_CHECKSUM:
+        if self._sums_up and self.version >= _WITH_CHECKSUM:
             for place in range(start, stop, _CHUNK):
                 self._crc = crc64(cursor.data[place : min(stop, place + _CHUNK)], self._crc)
 
@@ -213,6 +215,12 @@ class FileReader:
         self._sum_up()
         expected = int.from_bytes(cursor.take(_CRC), "little")
         self.end = cursor.position
+        if expected and self._checksum and not self._sums_up:
+            # The zeros come after the end of the RDB.
+            self._sums_up, self._summed = True, 0
+            cursor.position -= _CRC
+            self._sum_up()
+            cursor.position = self.end
         # Zero says that there is none.
         if expected and self._checksum and self._crc != expected:
             raise RdbError(f"RDB CRC error: {self._crc:016x} where {expected:016x} was expected")

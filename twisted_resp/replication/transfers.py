@@ -178,6 +178,8 @@ class Transfers:
 class _Transfer:
     """One child that writes the data for some replicas."""
 
+    #: Whether what is written may stay as a file.
+    keeps = False
     title = "redis-rdb-to-slaves"
     cpu_list = b"bgsave-cpulist"
 
@@ -241,7 +243,9 @@ class _Transfer:
 
     def _write(self, write: Callable[[bytes], Any], report: Callable[[int], None]) -> None:
         server = self._feed.server
-        sink: Sink = RdbSink(server, write, compress=False)
+        # Over a socket TCP looks after the data, and a checksum costs as much as all other work.
+        checksum = None if self.keeps else False
+        sink: Sink = RdbSink(server, write, compress=False, checksum=checksum)
         sink = slowed(sink, server.configuration[b"rdb-key-save-delay"], report)
         write_all(server.keyspace.databases, sink, report)
 
@@ -259,6 +263,8 @@ class _Transfer:
 
 class _OverDisk(_Transfer):
     """The child writes a file."""
+
+    keeps = True
 
     def __init__(self, feed: Feed, replicas: list[Replica], ended: Callable[[], None]) -> None:
         super().__init__(feed, replicas, ended)
