@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from twisted.internet.task import Clock
 
-from twisted_resp import RespFactory
+from twisted_resp import RespFactory, supervision
 from twisted_resp.server.server import Server
 from twisted_resp.supervision import accept_supervision, announce, show_title
 
@@ -104,3 +105,15 @@ def test_no_title_where_none_is_wanted(server: Server, monkeypatch: pytest.Monke
     show_title(server)
     server.show_title("")
     assert titles == []
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_title_without_the_library(server: Server, monkeypatch: pytest.MonkeyPatch, asked: bool) -> None:
+    warnings: list[str] = []
+    monkeypatch.setitem(sys.modules, "setproctitle", None)  # as if it were not installed
+    monkeypatch.setattr(supervision._log, "warn", warnings.append)
+    if asked:
+        server.configuration.read(b"proc-title-template", [b"{title} x"])
+    show_title(server)
+    server.show_title("anything")
+    assert len(warnings) == asked

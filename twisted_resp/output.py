@@ -68,7 +68,7 @@ class Turn:
     def went_alone(self) -> None:
         """Somebody has sent at once."""
         self._direct += 1
-        self.count_writes(1)
+        self._turns.writes += 1
         if self._direct >= _TRY_AGAIN:
             self._direct = 0
             self.grouping = True

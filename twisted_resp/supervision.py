@@ -92,6 +92,8 @@ def show_title(server: Server) -> None:
     try:
         from setproctitle import setproctitle
     except ImportError:
+        if server.configuration.was_read(b"proc-title-template"):
+            _log.warn("proc-title-template needs setproctitle: pip install 'twisted-resp[title]'")
         return
     set_title: Callable[[str], None] = setproctitle
 

@@ -96,6 +96,10 @@ class Configuration:
             name for name in sorted(self._read_so_far & INERT) if self[name] != self.default(_BY_NAME[name])
         ]
 
+    def was_read(self, name: bytes) -> bool:
+        """Whether the configuration file, or an option, says something of a parameter."""
+        return name in self._read_so_far
+
     def default(self, parameter: Parameter) -> Any:
         """The value of a parameter of which the configuration file says nothing."""
         return _REDIS_DEFAULTS.get(parameter.name, parameter.default)
