@@ -382,6 +382,8 @@ def test_errors_of_what_stands_for_functions_in_c(shared: Engine, script: str, p
         ("string.rep('a', 2^32 + 2)", b"aa"),
         ("string.rep('a', 2^31)", b""),
         ("struct.pack('>d', -0)", b"\x80" + bytes(7)),
+        ("struct.pack('s', 0/0) == tostring(0/0) .. '\\0'", 1),
+        ("bit.tobit('nan')", 0),
         ("struct.pack('L', 1/0)", bytes(8)),
         ("cjson.encode_max_depth(2^32 + 7)", 7),
         # What C says of its arguments goes by how it was called.

@@ -5,7 +5,9 @@ Functions that scripts call never raise; they answer True and their result, or F
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from math import nan
 from struct import pack
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ __all__ = ["FUNCTIONS", "Answer", "as_number", "type_name"]
 
 Answer = tuple[Any, ...]
 _ALL = 0xFFFFFFFF
+_NOT_A_NUMBER = re.compile(rb"[+-]?nan", re.IGNORECASE)
 _SHIFT = 1.5 * 2.0**52
 
 
@@ -41,7 +44,10 @@ def type_name(value: Any) -> bytes:
 
 def as_number(text: bytes) -> float | None:
     """What Lua takes a string for where it wants a number; None if that is none."""
-    return parse_double(text.strip(b" \t\n\v\f\r"))
+    text = text.strip(b" \t\n\v\f\r")
+    if _NOT_A_NUMBER.fullmatch(text) is not None:
+        return -nan if text[:1] == b"-" else nan
+    return parse_double(text)
 
 
 def _bits(name: bytes, args: tuple[Any, ...], place: int) -> int:

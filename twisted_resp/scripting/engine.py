@@ -428,6 +428,8 @@ class Engine:
                 running.timed_out = True
                 running.caller.hold(True)
             server.interrupt(partial(_look_at_sockets, reactor, server.send_replies))
+            if running.killed:
+                _log.info("Lua script killed by user with SCRIPT KILL.")
             # What has written is left to its end, as SCRIPT KILL leaves it: nobody shall find half of it on disk.
             return running.killed or server.ending or (running.unwanted and not running.written)
         except Exception:

@@ -519,15 +519,17 @@ for _, library in ipairs {"bit", "struct"} do
     end
   end
   if library == "struct" then
-    -- Python gets the number 0 without its sign.
+    -- Python gets the numbers 0 and NaN without their signs, but as text.
     local pack = host.struct.pack
+    local function has_sign(value)
+      return value == 0 and 1 / value < 0 or value ~= value
+    end
     function made.pack(...)
       for place = 2, select("#", ...) do
-        local value = select(place, ...)
-        if value == 0 and 1 / value < 0 then
+        if has_sign((select(place, ...))) then
           local values = {...}
           for other = place, select("#", ...) do
-            if values[other] == 0 and 1 / values[other] < 0 then values[other] = "-0" end
+            if has_sign(values[other]) then values[other] = tostring(values[other]) end
           end
           return select(1, checked(pack(unpack(values, 1, select("#", ...)))))
         end
