@@ -7,6 +7,7 @@ import gc
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from redis.retry import Retry
 
 from twisted_resp.testing import ServerThread
 from twisted_resp.testing.certificates import Certificates, certificates
+from twisted_resp.testing.recording import load
+from twisted_resp.testing.replay import main, replay
 
 
 def once() -> Retry:
@@ -106,6 +109,21 @@ def test_faults_strike_through_it(server: ServerThread) -> None:
         with server.faults.dribble("PING"):
             assert client.ping()
     gc.collect()  # what was forgotten here is not to be found in another test
+
+
+def test_a_session_is_replayed(
+    server: ServerThread, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "session.jsonl")
+    with server.redis_client() as client:
+        client.set("replayed", "v")
+    server.journal.save(path)
+    files = certificates()
+    shown = ["--cert", files.client_cert, "--key", files.client_key]
+    assert main([path, "--to", server.url, "--cacert", files.ca_file, *shown, "--flush"]) == 0
+    assert main([path, "--to", server.url, *shown]) == 2
+    assert "CERTIFICATE_VERIFY_FAILED" in capsys.readouterr().err
+    assert replay(load(path), server.url, tls=files.ssl_context(), flush=True) == []
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,25 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twisted_resp.testing.cases import RespFactoryMixin, RespServerMixin
+    from twisted_resp.testing.certificates import Certificates
+    from twisted_resp.testing.cluster import ServerCluster
     from twisted_resp.testing.factory import ControlledFactory
     from twisted_resp.testing.process import ServerProcess
     from twisted_resp.testing.proxy import FaultProxy
     from twisted_resp.testing.thread import ServerThread
 
 __all__ = [
+    "Certificates",
     "ControlledFactory",
     "FaultProxy",
     "RespFactoryMixin",
     "RespServerMixin",
+    "ServerCluster",
     "ServerProcess",
     "ServerThread",
 ]
 
 _HOME = {
+    "Certificates": "certificates",
     "ControlledFactory": "factory",
     "FaultProxy": "proxy",
     "RespFactoryMixin": "cases",
     "RespServerMixin": "cases",
+    "ServerCluster": "cluster",
     "ServerProcess": "process",
     "ServerThread": "thread",
 }

@@ -62,6 +62,7 @@ def replay(
     ignore: Sequence[str] = (),
     timeout: float = 10.0,
     flush: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> list[Difference]:
     """Send a recorded session to a server.
 
@@ -69,11 +70,12 @@ def replay(
     :param ignore: commands whose replies are not compared: names, globs, categories (``@fast``).
     :param timeout: how long a reply may take, in seconds.
     :param flush: whether to delete all data of the server first.
+    :param tls: for ``rediss://``: whom to trust, and what certificate to show; by default as the system does it.
     :return: where the replies differ. What can't be the same, is not compared but for its kind: times, random choices,
         the order of sets. Ids of stream entries and clients that differ are translated in later commands.
     :raises ReplayError: the server can't be reached, or does not answer.
     """
-    with _Replay(urlsplit(url), Commands(ignore) if ignore else None, timeout) as session:
+    with _Replay(urlsplit(url), Commands(ignore) if ignore else None, timeout, tls) as session:
         if flush:
             session.flush()
         return session.run(list(calls))
@@ -82,11 +84,11 @@ def replay(
 class _Connection:
     """A client of the session."""
 
-    def __init__(self, url: SplitResult, timeout: float) -> None:
+    def __init__(self, url: SplitResult, timeout: float, tls: ssl.SSLContext | None) -> None:
         self._buffer = b""
         self._subscribed = False
         try:
-            self.socket = _connect(url, timeout)
+            self.socket = _connect(url, timeout, tls)
         except OSError as error:
             raise ReplayError(f"can't connect to {url.geturl()}: {error}") from error
         if url.password is not None:
@@ -129,11 +131,14 @@ class _Connection:
 class _Replay(ExitStack):
     """One run of a session."""
 
-    def __init__(self, url: SplitResult, ignored: Commands | None, timeout: float) -> None:
+    def __init__(
+        self, url: SplitResult, ignored: Commands | None, timeout: float, tls: ssl.SSLContext | None
+    ) -> None:
         super().__init__()
         self._url = url
         self._ignored = ignored
         self._timeout = timeout
+        self._tls = tls
         self._connections: dict[int, _Connection] = {}
         self._comparison = Comparison()
         self._differences: list[Difference] = []
@@ -164,7 +169,7 @@ class _Replay(ExitStack):
         return sorted(self._differences, key=lambda difference: difference.line)
 
     def _connect(self) -> _Connection:
-        connection = _Connection(self._url, self._timeout)
+        connection = _Connection(self._url, self._timeout, self._tls)
         self.callback(connection.socket.close)
         return connection
 
@@ -208,7 +213,7 @@ class _Replay(ExitStack):
                 return
 
 
-def _connect(url: SplitResult, timeout: float) -> socket.socket:
+def _connect(url: SplitResult, timeout: float, tls: ssl.SSLContext | None) -> socket.socket:
     if url.scheme == "unix":
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(timeout)
@@ -219,7 +224,8 @@ def _connect(url: SplitResult, timeout: float) -> socket.socket:
     connection = socket.create_connection((url.hostname or "127.0.0.1", url.port or 6379), timeout)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if url.scheme == "rediss":
-        return ssl.create_default_context().wrap_socket(connection, server_hostname=url.hostname)
+        context = tls or ssl.create_default_context()
+        return context.wrap_socket(connection, server_hostname=url.hostname or "127.0.0.1")
     return connection
 
 
@@ -246,13 +252,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--timeout", type=float, default=10.0, metavar="SECONDS", help="how long a reply may take"
     )
+    parser.add_argument("--cacert", metavar="FILE", help="for rediss://: the authority to trust, PEM")
+    parser.add_argument("--cert", metavar="FILE", help="for rediss://: the certificate to show, PEM")
+    parser.add_argument("--key", metavar="FILE", help="its private key, PEM")
     options = parser.parse_args(arguments)
     try:
         calls = load(options.file)
+        tls = ssl.create_default_context(cafile=options.cacert)
+        if options.cert:
+            tls.load_cert_chain(options.cert, options.key)
         with ExitStack() as stack:
             url = options.to or _own_server(stack)
             differences = replay(
-                calls, url, ignore=options.ignore, timeout=options.timeout, flush=options.flush
+                calls, url, ignore=options.ignore, timeout=options.timeout, flush=options.flush, tls=tls
             )
     except (OSError, RecordingError, ReplayError, ValueError) as error:
         sys.stderr.write(f"resp-replay: {error}\n")
