@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from tests.wire import request
 from twisted_resp import RespFactory, RespProtocol
 from twisted_resp.errors import CommandError
 from twisted_resp.testing import ServerThread
@@ -57,10 +58,6 @@ class Connection:
         data: bytes = self.transport.value()
         self.transport.clear()
         return data
-
-
-def request(*args: bytes) -> bytes:
-    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import LONG
+from tests.wire import request
 from twisted_resp.testing import ServerThread
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,10 +35,6 @@ def server() -> Iterator[ServerThread]:
 
 def connect(server: ServerThread) -> socket.socket:
     return socket.create_connection((server.host, server.port), timeout=LONG)
-
-
-def request(*args: bytes) -> bytes:
-    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
 
 
 def read(client: socket.socket, size: int) -> bytes:

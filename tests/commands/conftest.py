@@ -7,20 +7,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from itertools import count
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import pytest
-from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 
 from tests.conftest import LONG
+from tests.wire import Wire, request
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
 from twisted_resp.in_process import as_argument
 from twisted_resp.keyspace.database import Database
 from twisted_resp.keyspace.events import GENERIC
-from twisted_resp.protocol import RespProtocol
 from twisted_resp.resp import encode
 from twisted_resp.server.client import Client
 from twisted_resp.values.hash import Hash
@@ -78,46 +76,15 @@ class Engine:
         return seen
 
 
-class Connection:
+class Connection(Wire):
     """A client that talks to an engine over the wire, but for the network."""
 
     def __init__(self, engine: Engine, port: int = 50000, peer: str = "127.0.0.1") -> None:
-        self.transport = StringTransport(
-            IPv4Address("TCP", "127.0.0.1", 6379), IPv4Address("TCP", peer, port)
-        )
-        self._protocol = cast(Any, RespProtocol())  # mypy finds no types in makeConnection
-        self._protocol.factory = engine.factory
-        self._protocol.makeConnection(self.transport)
-        self.client: Client = self._protocol.client
-
-    def send(self, *requests: str | bytes) -> bytes:
-        """Send requests, each a line of words, in one go; return what has come back by then."""
-        data = b""
-        for request in requests:
-            words = request.split() if isinstance(request, bytes) else request.encode().split()
-            data += b"*%d\r\n" % len(words)
-            data += b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
-        self._protocol.dataReceived(data)
-        return self.received()
+        super().__init__(engine.factory, port, peer)
 
     def feed(self, data: bytes) -> None:
-        """Send bytes as they are: a part of a request, perhaps."""
-        self._protocol.dataReceived(data)
-
-    def received(self) -> bytes:
-        """What has come since this was last asked for."""
-        data: bytes = self.transport.value()
-        self.transport.clear()
-        return data
-
-    @property
-    def closed(self) -> bool:
-        """Whether the server has ended the connection."""
-        return bool(self.transport.disconnecting)
-
-    def lose(self) -> None:
-        """The connection breaks."""
-        self._protocol.connectionLost()
+        """Send bytes as they are, and leave what comes back where it is."""
+        self.protocol.dataReceived(data)
 
 
 class SideBySide:
@@ -210,8 +177,7 @@ class SideBySide:
         return read_reply(self._replies)
 
     def _send(self, words: Sequence[bytes]) -> None:
-        request = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
-        self._requests.write(b"*%d\r\n%b" % (len(words), request))
+        self._requests.write(request(*words))
         self._requests.flush()
 
 

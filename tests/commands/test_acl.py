@@ -245,7 +245,7 @@ class TestChecks:
         def run(script: str) -> bytes:
             words = ["EVAL", script, "0"]
             data = b"".join(b"$%d\r\n%b\r\n" % (len(word), word.encode()) for word in words)
-            ann._protocol.dataReceived(b"*3\r\n" + data)
+            ann.feed(b"*3\r\n" + data)
             reply: bytes = ann.received()
             return reply
 

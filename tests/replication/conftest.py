@@ -13,40 +13,18 @@ from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogPublish
 from twisted.python.failure import Failure
 from zope.interface import provider
 
+from tests import wire
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
-from twisted_resp.protocol import RespProtocol
-from twisted_resp.server.client import Client
 
 START = 1_700_000_000
 
 
-class Peer:
+class Peer(wire.Wire):
     """A connection to a node over which a test says what it likes."""
 
     def __init__(self, node: Node, port: int = 50000) -> None:
-        self.transport = StringTransport(
-            IPv4Address("TCP", "127.0.0.1", 6379), IPv4Address("TCP", "127.0.0.1", port)
-        )
-        self.protocol = cast(Any, RespProtocol())
-        self.protocol.factory = node.factory
-        self.protocol.makeConnection(self.transport)
-        self.client: Client = self.protocol.client
-
-    def send(self, *requests: str) -> bytes:
-        """Send requests, each a line of words; return what has come by then."""
-        for request in requests:
-            words = request.encode().split()
-            self.protocol.dataReceived(
-                b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
-            )
-        return self.received()
-
-    def received(self) -> bytes:
-        """What has come since this was last asked for."""
-        data: bytes = self.transport.value()
-        self.transport.clear()
-        return data
+        super().__init__(node.factory, port)
 
     def commands(self) -> list[str]:
         """The commands that have come, each a line of words."""
@@ -61,10 +39,6 @@ class Peer:
     def follow(self, *before: str) -> None:
         """Become a replica with all data, as one that says SYNC."""
         self.send(*before, "SYNC")
-
-    def lose(self) -> None:
-        """The connection breaks."""
-        self.protocol.connectionLost(Failure(ConnectionDone()))
 
 
 class Node:
