@@ -132,6 +132,9 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         Certificates()
 
 
-def test_a_replica_of_it_is_refused(server: ServerThread) -> None:
-    with pytest.raises(ValueError, match="TLS only"):
-        ServerThread(replica_of=server)
+@pytest.mark.parametrize("settings", [{}, {"tls": True}])
+def test_a_replica(server: ServerThread, settings: dict[str, Any]) -> None:
+    server.call("SET", "replicated", "v")
+    with ServerThread(replica_of=server, **settings) as replica, replica.redis_client() as client:
+        assert client.get("replicated") == b"v"
+        assert client.info("replication")["master_link_status"] == "up"

@@ -227,13 +227,30 @@ class ControlledFactory(RespFactory):
         look()
         return arrived
 
+    def follow_by_tls(self, files: Certificates) -> None:
+        """Have REPLICAOF connect by TLS.
+
+        :param files: those of the primary.
+        """
+        if self.certificates is None:  # as Redis wants it, also of who does not listen for TLS
+            self._configure(("tls-cert-file", files.server_cert), ("tls-key-file", files.server_key))
+        self._configure(
+            ("tls-ca-cert-file", files.ca_file),
+            ("tls-client-cert-file", files.client_cert),
+            ("tls-client-key-file", files.client_key),
+            ("tls-replication", "yes"),
+        )
+
     def _set_up_tls(self, files: Certificates, clients: str) -> None:
-        for name, value in (
+        self._configure(
             ("tls-cert-file", files.server_cert),
             ("tls-key-file", files.server_key),
             ("tls-ca-cert-file", files.ca_file),
             ("tls-auth-clients", clients),
-        ):
+        )
+
+    def _configure(self, *values: tuple[str, str]) -> None:
+        for name, value in values:
             self.server.configuration.read(name.encode(), [value.encode()])
 
     def _check(self, mark: Mark) -> None:

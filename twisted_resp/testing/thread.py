@@ -66,8 +66,6 @@ class ServerThread:
     ) -> None:
         self.host = host
         self._primary = replica_of
-        if replica_of is not None and replica_of.certificates is not None:
-            raise ValueError("a replica can't follow a server that speaks TLS only")
         self._asked_port = port
         self._settings = settings
         self._lock = threading.RLock()  # one start or stop at a time
@@ -357,6 +355,8 @@ class ServerThread:
     def _follow(self, primary: ServerThread) -> None:
         if primary._password:
             self.call("CONFIG", "SET", "masterauth", primary._password)
+        if primary.certificates is not None:
+            self.run(self.factory.follow_by_tls, primary.certificates)
         self.call("REPLICAOF", primary.host, primary.port)
         until = time.monotonic() + _PATIENCE
         while b"master_link_status:up" not in self.call("INFO", "replication"):
