@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from twisted_resp import errors
 from twisted_resp.commands.table import DENYOOM, FAST, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
+from twisted_resp.keyspace.columns import glance, store_strings
 from twisted_resp.keyspace.events import STRING
 from twisted_resp.resp import Reply
 from twisted_resp.server.client import Client
@@ -31,7 +32,7 @@ def incr(client: Client, key: bytes) -> Reply:
 
 @in_columns(incr, 2)
 def _incr_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
-    found = client.db.glance(keys)
+    found = glance(client.db, keys)
     if found is None:
         return ()
     numbers: dict[bytes, int] = {}
@@ -47,7 +48,7 @@ def _incr_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
         number += 1
         numbers[key] = number
         replies.append(number)
-    if not client.db.store_strings(list(numbers), map(b"%d".__mod__, numbers.values()), len(keys)):
+    if not store_strings(client.db, list(numbers), map(b"%d".__mod__, numbers.values()), len(keys)):
         return ()
     return replies
 

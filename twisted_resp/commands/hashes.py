@@ -15,6 +15,7 @@ from twisted_resp.commands.numbers import draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
+from twisted_resp.keyspace.columns import edit_alike
 from twisted_resp.keyspace.database import Database
 from twisted_resp.keyspace.events import HASH
 from twisted_resp.resp import OK, Map, Reply
@@ -78,7 +79,7 @@ def _hset_in_columns(
     client: Client, keys: list[bytes], fields: list[bytes], values: list[bytes]
 ) -> Sequence[Reply]:
     db = client.db
-    alike, value = db.edit_alike(keys, Hash)
+    alike, value = edit_alike(db, keys, Hash)
     if not alike:
         return ()
     if value is None:

@@ -12,6 +12,7 @@ from twisted_resp import errors
 from twisted_resp.commands.numbers import at_least, integer
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
+from twisted_resp.keyspace.columns import edit_alike
 from twisted_resp.keyspace.events import LIST
 from twisted_resp.resp import NULL_ARRAY, OK, Reply
 from twisted_resp.server.client import Client
@@ -73,7 +74,7 @@ def lpush(client: Client, key: bytes, *elements: bytes) -> Reply:
 @in_columns(lpush, 3)
 def _lpush_in_columns(client: Client, keys: list[bytes], elements: list[bytes]) -> Sequence[Reply]:
     db = client.db
-    alike, value = db.edit_alike(keys, List)
+    alike, value = edit_alike(db, keys, List)
     if not alike:
         return ()
     if value is None:
@@ -105,7 +106,7 @@ def rpush(client: Client, key: bytes, *elements: bytes) -> Reply:
 @in_columns(rpush, 3)
 def _rpush_in_columns(client: Client, keys: list[bytes], elements: list[bytes]) -> Sequence[Reply]:
     db = client.db
-    alike, value = db.edit_alike(keys, List)
+    alike, value = edit_alike(db, keys, List)
     if not alike:
         return ()
     if value is None:
@@ -174,7 +175,7 @@ def _lpop_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
 
 
 def _pop_in_columns(client: Client, keys: list[bytes], left: bool) -> Sequence[Reply]:
-    alike, value = client.db.edit_alike(keys, List)
+    alike, value = edit_alike(client.db, keys, List)
     if not alike:
         return ()
     if value is None:

@@ -14,6 +14,7 @@ from twisted_resp.commands.numbers import at_least, draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
+from twisted_resp.keyspace.columns import edit_alike
 from twisted_resp.keyspace.events import SET
 from twisted_resp.resp import Reply, SetReply
 from twisted_resp.server.client import Client
@@ -64,7 +65,7 @@ def sadd(client: Client, key: bytes, *members: bytes) -> Reply:
 @in_columns(sadd, 3)
 def _sadd_in_columns(client: Client, keys: list[bytes], members: list[bytes]) -> Sequence[Reply]:
     db = client.db
-    alike, value = db.edit_alike(keys, Set)
+    alike, value = edit_alike(db, keys, Set)
     if not alike:
         return ()
     if value is None:
@@ -223,7 +224,7 @@ def spop(client: Client, key: bytes, *count: bytes) -> Reply:
 
 @in_columns(spop, 2)
 def _spop_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
-    alike, value = client.db.edit_alike(keys, Set)
+    alike, value = edit_alike(client.db, keys, Set)
     if not alike or client.server.effects.active:
         return ()
     if value is None:

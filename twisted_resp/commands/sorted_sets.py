@@ -14,6 +14,7 @@ from twisted_resp.commands.numbers import at_least, draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
+from twisted_resp.keyspace.columns import edit_alike
 from twisted_resp.keyspace.events import ZSET
 from twisted_resp.resp import NULL_ARRAY, Reply
 from twisted_resp.server.client import Client
@@ -110,7 +111,7 @@ def _zadd_in_columns(
     scores = list(map(parse_double, words))
     if None in scores:
         return ()
-    alike, value = db.edit_alike(keys, SortedSet)
+    alike, value = edit_alike(db, keys, SortedSet)
     if not alike or value is None or value.encoding == b"listpack":
         return ()
     done = [value.put(member, score)[0] for member, score in zip(members, cast("list[float]", scores))]
@@ -240,7 +241,7 @@ def zpopmin(client: Client, key: bytes, *count: bytes) -> Reply:
 
 @in_columns(zpopmin, 2)
 def _zpopmin_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
-    alike, value = client.db.edit_alike(keys, SortedSet)
+    alike, value = edit_alike(client.db, keys, SortedSet)
     if not alike:
         return ()
     if value is None:

@@ -30,6 +30,7 @@ from twisted_resp.commands.getkeys import set_keys
 from twisted_resp.commands.keyspecs import Index, KeyNum, KeySpec
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
+from twisted_resp.keyspace.columns import read_strings, store_strings
 from twisted_resp.keyspace.database import Database, as_string
 from twisted_resp.keyspace.events import STRING
 from twisted_resp.resp import OK, Reply
@@ -65,7 +66,7 @@ def get(client: Client, key: bytes) -> Reply:
 
 @in_columns(get, 2)
 def _get_in_columns(client: Client, keys: list[bytes]) -> Sequence[Reply]:
-    return client.db.read_strings(keys) or ()
+    return read_strings(client.db, keys) or ()
 
 
 @command(
@@ -107,7 +108,7 @@ def set_(client: Client, key: bytes, value: bytes, *options: bytes) -> Reply:
 
 @in_columns(set_, 3)
 def _set_in_columns(client: Client, keys: list[bytes], values: list[bytes]) -> Sequence[Reply]:
-    return [OK] * len(keys) if client.db.store_strings(keys, values) else ()
+    return [OK] * len(keys) if store_strings(client.db, keys, values) else ()
 
 
 def _set_with_options(client: Client, key: bytes, value: bytes, options: tuple[bytes, ...]) -> Reply:
@@ -279,7 +280,7 @@ def getex(client: Client, key: bytes, *options: bytes) -> Reply:
 )
 def mget(client: Client, *keys: bytes) -> Reply:
     """Atomically returns the string values of one or more keys."""
-    found = client.db.read_strings(keys)
+    found = read_strings(client.db, keys)
     if found is not None:
         return list(found)
     read = client.db.read
@@ -327,7 +328,7 @@ def msetnx(client: Client, *pairs: bytes) -> Reply:
 
 
 def _store_pairs(db: Database, pairs: tuple[bytes, ...], keep_ttl: bool) -> None:
-    if not keep_ttl and db.store_strings(pairs[::2], pairs[1::2]):
+    if not keep_ttl and store_strings(db, pairs[::2], pairs[1::2]):
         return
     store = db.store
     words = iter(pairs)

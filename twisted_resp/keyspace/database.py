@@ -8,9 +8,7 @@ those, see :mod:`twisted_resp.keyspace.keyspace`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from heapq import heapify, heappush
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted_resp.errors import WRONG_TYPE, CommandError
@@ -23,22 +21,22 @@ from twisted_resp.values.limits import Limits
 if TYPE_CHECKING:
     from twisted_resp.keyspace.keyspace import Keyspace
 
-__all__ = ["Database", "Value", "as_string", "type_name"]
+__all__ = ["Database", "Structure", "Value", "as_string", "type_name"]
 
 #: A stored value: bytes or bytearray for a string, else an object of ``twisted_resp.values``.
 Value = Any
 
 
-class _Structure(Protocol):
+class Structure(Protocol):
+    """A type of values that commands change in place."""
+
     def __init__(self, limits: Limits) -> None: ...
 
     def __len__(self) -> int: ...
 
 
-S = TypeVar("S", bound=_Structure)
+S = TypeVar("S", bound=Structure)
 
-_BYTES = {bytes}
-_BYTES_AND_NULLS = {bytes, type(None)}
 # The attributes that make up what is in a database.
 _CONTENTS = ("values", "expires", "field_expires", "accessed", "reminders", "_dense")
 
@@ -138,43 +136,6 @@ class Database:
             return value
         raise CommandError(WRONG_TYPE)
 
-    def read_strings(self, keys: Sequence[bytes]) -> list[bytes | None] | None:
-        """Look many strings up for reading in one go, as :meth:`read_string` would one by one.
-
-        :return: None where that is not all there is to it: somebody listens, a key may have expired or holds something
-            else than immutable bytes. Nothing is done then, but that accesses may be noted.
-        """
-        keyspace = self.keyspace
-        values, accessed = self.values, self.accessed
-        if not keyspace.is_unobserved or (self.expires and not self.expires.keys().isdisjoint(keys)):
-            return None
-        # Most of the cost is waiting for memory. A merge of two dictionaries waits for several keys at a time, and the
-        # look-ups behind it find them at hand: half of what `map(values.get, keys)` and an update of pairs take.
-        touched = dict.fromkeys(keys, keyspace.now)
-        accessed.update(touched)
-        if len(accessed) == len(values):
-            found = list(itemgetter(*keys)(values)) if len(keys) > 1 else [values[keys[0]]]
-        else:
-            found = list(map(values.get, keys))
-            for key, value in zip(keys, found):
-                if value is None:
-                    accessed.pop(key, None)
-        kinds = set(map(type, found))
-        if kinds != _BYTES:
-            if not kinds <= _BYTES_AND_NULLS:
-                return None
-            misses = found.count(None)
-            keyspace.misses += misses
-            keyspace.hits -= misses
-        keyspace.hits += len(found)
-        return found
-
-    def glance(self, keys: Sequence[bytes]) -> list[Value] | None:
-        """What is at many keys (None where nothing is), leaving no trace; None where one of them may have expired."""
-        if self.expires and not self.expires.keys().isdisjoint(keys):
-            return None
-        return list(map(self.values.get, keys))
-
     def peek(self, key: bytes) -> Value:
         """Look a key up without leaving a trace, but for its expiry."""
         value = self.values.get(key)
@@ -206,20 +167,6 @@ class Database:
         if type(value) is kind:
             return value
         raise CommandError(WRONG_TYPE)
-
-    def edit_alike(self, keys: Sequence[bytes], kind: type[S]) -> tuple[bool, S | None]:
-        """Look up a value in order to change it in place for many commands, each with its key.
-
-        :return: whether the keys are one and the same, and what it holds is of the type; and the value, None where the
-            key is not there.
-        """
-        key = keys[0]
-        if keys.count(key) != len(keys):
-            return False, None
-        value = self.values.get(key)
-        if value is not None and type(value) is not kind:
-            return False, None
-        return True, self.edit(key, kind)
 
     def edit_string(self, key: bytes) -> bytes | bytearray | None:
         """Look up a string in order to change or replace it.
@@ -293,29 +240,6 @@ class Database:
                 modified(self, key)
         if keyspace.on_event:
             self.notify(key, event, group)
-
-    def store_strings(self, keys: Sequence[bytes], values: Iterable[bytes], dirty: int | None = None) -> bool:
-        """Set many strings in one go, as :meth:`store` would one by one.
-
-        :param dirty: how many changes this counts as; as many as keys without it.
-        :return: False, with nothing done, where that is not all there is to it: somebody listens, a key has a time to
-            live, or what was there is to be freed lazily.
-        """
-        keyspace = self.keyspace
-        if (
-            not keyspace.is_unobserved
-            or keyspace.lazy_free.on_overwrite
-            or (self.expires and not self.expires.keys().isdisjoint(keys))
-        ):
-            return False
-        # Merging dictionaries waits for the memory of several keys at a time, other than taking pairs.
-        self.accessed.update(dict.fromkeys(keys, keyspace.now))
-        self.values.update(dict(zip(keys, values)))
-        if self._dense is not None:
-            for key in keys:
-                self._dense.add(key)
-        keyspace.dirty += len(keys) if dirty is None else dirty
-        return True
 
     def replace(self, key: bytes, value: Value, event: bytes, group: int) -> None:
         """Put a value in the place of one that was looked up to edit just now; the expiry stays.
