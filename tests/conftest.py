@@ -12,8 +12,10 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import pytest
@@ -33,8 +35,17 @@ settings.load_profile("steady")
 #: Seconds after which a test gives up waiting for what ought to come at once, which takes a while on a busy machine.
 LONG = 60
 
+#: For tests of scripts among others; files of nothing but scripts skip whole.
+needs_lua = pytest.mark.skipif(find_spec("lupa") is None, reason="scripts need Lua (the package lupa)")
+
 # Some tests start programs. These compile the package once, not once each, whatever the shell says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Forgive PyPy, which finds what nobody has closed at some time, in another test."""
+    if sys.implementation.name == "pypy":
+        config.addinivalue_line("filterwarnings", "ignore::ResourceWarning")
 
 
 @pytest.hookimpl(wrapper=True)

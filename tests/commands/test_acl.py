@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import needs_lua
+
 HASH = hashlib.sha256(b"pw").hexdigest().encode()
 NO_GET = b"-NOPERM User ann has no permissions to run the 'get' command\r\n"
 NO_KEY = b"-NOPERM No permissions to access a key\r\n"
@@ -241,6 +243,7 @@ class TestChecks:
         entry = engine.server.commands[b"blpop"]
         assert (entry.calls, entry.rejected, entry.failed) == (0, 1, 0)
 
+    @needs_lua
     def test_scripts(self, ann: Any) -> None:
         def run(script: str) -> bytes:
             words = ["EVAL", script, "0"]

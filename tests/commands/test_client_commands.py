@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import needs_lua
+
 Engine = Any  # the fixtures of conftest.py
 Connect = Callable[[], Any]
 
@@ -261,6 +263,7 @@ def test_no_touch(engine: Engine, connect: Connect) -> None:
     assert accessed[b"k"] == was + 30_000
 
 
+@needs_lua
 def test_no_touch_in_scripts(engine: Engine, connect: Connect) -> None:
     one = connect()
     one.send("SET k v", "CLIENT NO-TOUCH on")

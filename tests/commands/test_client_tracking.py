@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import needs_lua
+
 if TYPE_CHECKING:
     from tests.commands.conftest import Connection, Engine
 
@@ -75,6 +77,7 @@ def test_only_reads_are_remembered(reader: Connection, writer: Connection) -> No
     assert reader.received() == b""
 
 
+@needs_lua
 def test_of_scripts_and_transactions_what_they_read_is_remembered(
     reader: Connection, writer: Connection
 ) -> None:

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import needs_lua
+
 Engine = Any  # of conftest.py
 
 # What the first two clients say, theme by theme; of few words each, or else they would hardly ever meet.
@@ -195,6 +197,7 @@ def test_subscriptions(
     )
 )
 @settings(max_examples=60, deadline=None)
+@needs_lua
 def test_caches_and_events(check: Any, events: None, steps: list[tuple[int, str]]) -> None:
     listening = [(1, "CONFIG SET notify-keyspace-events KEAmn"), (2, "PSUBSCRIBE __key*")]
     check(3, [*listening, *steps])

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import needs_lua
 from tests.differential.runner import Runner
 from tests.differential.wire import Connection
 from twisted_resp.testing.thread import ServerThread
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
+@needs_lua
 def test_nothing_differs(redis_server: Any, protocol: int) -> None:
     server = ServerThread()
     server.start()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from tests.conftest import needs_lua
 from twisted_resp import RespFactory
 from twisted_resp.commands import flavours, load_all
 from twisted_resp.commands.table import all_commands
@@ -55,6 +56,7 @@ def test_names() -> None:
         ("valkey-8", "valkey", "8.0.2", "7.2.4"),
     ],
 )
+@needs_lua
 def test_what_clients_are_told(
     answer: Callable[..., Any], name: str, server: str, version: str, redis_version: str
 ) -> None:

@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 from twisted.internet.task import Clock
 
+from tests.conftest import needs_lua
 from twisted_resp import RespFactory
 from twisted_resp.errors import CommandError
 
@@ -63,6 +64,7 @@ def test_parameters(ours: RespFactory, redis_server: Any) -> None:
     assert found[0].keys() == theirs - {b"aof-disable-auto-gc"}
 
 
+@needs_lua
 def test_denials(ours: RespFactory, redis_server: Any) -> None:
     """In words, and as the log shows them."""
     rules = ["reset", "on", "nopass", "~a", "+set", "+eval", "+publish", "&a"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import needs_lua
 from twisted_resp.resp import encode
 from twisted_resp.values.geohash import encode as encode_position
 
@@ -31,6 +32,7 @@ def test_positions(sicily: Engine) -> None:
     assert sicily.call("GEOHASH", "g") == sicily.call("GEOPOS", "none") == []
 
 
+@needs_lua
 def test_positions_on_the_wire(sicily: Engine) -> None:
     client = sicily.factory.client().client
     reply = client.execute(client, [b"GEOPOS", b"g", b"Palermo", b"Rome"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from twisted.internet.task import Clock
 
+from tests.conftest import needs_lua
 from twisted_resp import RespFactory
 from twisted_resp.server.statistics import Rate
 
@@ -197,6 +198,7 @@ def test_every_field_of_redis(redis_server: Any) -> None:
     assert {name for name in left_out if not name.startswith(("db", "errorstat_"))} == set()
 
 
+@needs_lua
 def test_kinds_of_errors_are_counted_up_to_a_number(engine: Engine) -> None:
     for number in range(200):
         engine.error("EVAL", f"return redis.error_reply('E{number} sorry')", 0)

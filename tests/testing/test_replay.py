@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from tests.conftest import LONG
+from tests.conftest import LONG, needs_lua
 from twisted_resp.errors import CommandError
 from twisted_resp.resp import (
     NULL_ARRAY,
@@ -100,6 +100,7 @@ def test_against_our_own_server(session: Path, server: ServerThread) -> None:
     assert server.call("GET", b"\xff\x00") == b"\xfe"
 
 
+@needs_lua
 def test_against_redis(session: Path, redis_server: Any) -> None:
     url = f"redis://{redis_server.host}:{redis_server.port}"
     assert replay(load(session), url, flush=True, timeout=LONG) == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import needs_lua
 from twisted_resp.testing.factory import ControlledFactory
 from twisted_resp.testing.faults import Faults
 
@@ -226,6 +227,7 @@ class TestInside:
         with faults.read_only():
             assert wire.send("EXEC") == b"*1\r\n$-1\r\n"
 
+    @needs_lua
     def test_scripts(self, faults: Faults, factory: ControlledFactory, wire: Any) -> None:
         request = [b"EVAL", b"return redis.pcall('INCR', 'k')['err'] or 'ran'", b"0"]
         raw = b"*3\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in request)
