@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from random import Random
 
 from tests.conftest import free_port
+from tests.differential.judge import equal
 from tests.differential.runner import Runner
 from tests.differential.scripts import script
 from tests.differential.wire import Connection, Item
@@ -57,7 +58,9 @@ def shortened(reply: Item, other: Item) -> str:
     if isinstance(reply.value, list) and isinstance(other.value, list):
         if len(reply.value) != len(other.value):
             return f"{len(reply.value)} items: {[item.value for item in reply.value]}"[:1000]
-        places = [place for place, item in enumerate(reply.value) if item != other.value[place]]
+        places = [place for place, item in enumerate(reply.value) if not equal(item, other.value[place], 0)]
+        if not places:  # but for the order, or what was measured
+            return f"{reply.value}"[:1000]
         return f"... [{places[0]}] {shortened(reply.value[places[0]], other.value[places[0]])}"
     return f"{reply.mark.decode()} {reply.value!r}"[:1000]
 

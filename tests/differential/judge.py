@@ -20,7 +20,7 @@ from typing import Any
 from tests.differential.wire import Item
 from twisted_resp.text.floats import format_double_17g
 
-__all__ = ["DRAWS_AND_CHANGES", "same"]
+__all__ = ["DRAWS_AND_CHANGES", "equal", "same"]
 
 DRAWS_AND_CHANGES = frozenset((b"SPOP",))
 _DRAWS = frozenset((b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"RANDOMKEY"))
@@ -117,7 +117,7 @@ def _alike(words: list[bytes], ours: Item, theirs: Item) -> bool:
         if cursors != {b"0"} or words[1 if name == b"SCAN" else 2] != b"0":
             return True
         pairs = name in (b"HSCAN", b"ZSCAN")
-        return _equal(_ordered(ours.value[1], pairs), _ordered(theirs.value[1], pairs), 0)
+        return equal(_ordered(ours.value[1], pairs), _ordered(theirs.value[1], pairs), 0)
     if name.startswith(b"SORT") and {b"LIMIT", b"BY"} <= {word.upper() for word in words}:
         # Which part of a set it is depends on the order.
         return _shape(ours) == _shape(theirs)
@@ -134,7 +134,7 @@ def _alike(words: list[bytes], ours: Item, theirs: Item) -> bool:
         if ours.value and words[1].upper() == b"CONSUMERS":
             ours = _consumers(ours, theirs)
         ours, theirs = _without(ours), _without(theirs)
-    return _equal(ours, theirs, _SLACK if name in _TIMES else 0)
+    return equal(ours, theirs, _SLACK if name in _TIMES else 0)
 
 
 def _text(item: Item) -> bytes:
@@ -231,14 +231,15 @@ def _without(item: Item) -> Item:
     return Item(item.mark, parts)
 
 
-def _equal(ours: Item, theirs: Item, slack: int) -> bool:
+def equal(ours: Item, theirs: Item, slack: int) -> bool:
+    """Whether replies are the same but for how doubles are printed, and for integers by so much."""
     if ours.mark != theirs.mark:
         return False
     a, b = ours.value, theirs.value
     if a == b:
         return True
     if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(_equal(x, y, slack) for x, y in zip(a, b))
+        return len(a) == len(b) and all(equal(x, y, slack) for x, y in zip(a, b))
     if a is None or b is None or isinstance(a, list) or isinstance(b, list):
         return False
     if ours.mark == b":":
