@@ -7,8 +7,8 @@ Replies are compared to the byte, with their types. The exceptions, all of them:
 - scans that did not end at once: each server cuts them as it likes;
 - times to live, idle times, and the ``DEBUG`` of them: within some seconds;
 - scores: Redis 7.2 prints the shortest digits that read back, 7.0 seventeen digits of the same double;
-- encodings and fields of XINFO that came with 7.2; ZADD, which since then makes a skip list of a listpack for the
-  members that it is given, also if it adds none; XCLAIM and XAUTOCLAIM, which make the consumer in any case;
+- encodings and fields of XINFO that came with 7.2; ZADD and SADD, which since then leave the compact encoding for
+  as many members as they are given, also if they add none; XCLAIM and XAUTOCLAIM, which make the consumer in any case;
 - the order of what compares as equal, where a part is asked for (GEOSEARCH with COUNT): Redis' own quicksort decides;
 - SORT's complaint about weights that are numbers: it looks at an ``errno`` that an earlier command may have left.
 """
@@ -72,7 +72,12 @@ _NEWER_REPLIES = (
 )
 _SLACK = 10_000
 _NEWER_ENCODINGS = frozenset(
-    ((b"listpack", b"hashtable"), (b"listpack", b"quicklist"), (b"skiplist", b"listpack"))
+    (
+        (b"listpack", b"hashtable"),
+        (b"listpack", b"quicklist"),
+        (b"skiplist", b"listpack"),
+        (b"hashtable", b"intset"),
+    )
 )
 _GEO = (b"GEOSEARCH", b"GEORADIUS", b"GEORADIUS_RO", b"GEORADIUSBYMEMBER", b"GEORADIUSBYMEMBER_RO")
 
