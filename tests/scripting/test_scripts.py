@@ -529,6 +529,23 @@ class TestIsolation:
         assert "arguments must be strings" in engine.error("return redis.call(nil)")
 
 
+def test_nothing_stays_of_coroutines(engine: Engine) -> None:
+    script = """
+        local kept = {}
+        for i = 1, 3000 do
+          kept[i] = coroutine.create(function() coroutine.yield() end)
+          coroutine.resume(kept[i])
+        end
+        return collectgarbage('count')
+    """
+    interpreter = engine.server.scripting.scripts.engine.interpreter
+    engine.eval("return coroutine.wrap(function() return 1 end)()")
+    before = interpreter.memory
+    engine.eval(script)
+    engine.eval("collectgarbage() return 1")
+    assert interpreter.memory < before + 10_000
+
+
 def test_unpack(engine: Engine) -> None:
     assert engine.eval("return {unpack({1, 2, 3}, 2)}") == [2, 3]
     assert engine.eval("return {unpack({1, 2, 3}, 3, '2')}") == []

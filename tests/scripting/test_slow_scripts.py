@@ -105,6 +105,23 @@ def test_others_hear_that_it_is_busy_and_may_end_it(busy: Busy) -> None:
     assert busy.other.say("SCRIPT", "KILL") == b"-NOTBUSY No scripts in execution right now.\r\n"
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"coroutine.wrap(function() {FOR_EVER} end)()",
+        "local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end",
+        "while true do coroutine.resume(coroutine.create(function() for i = 1, 1000 do end end)) end",
+        "local function f() local co = coroutine.create(function() pcall(f) while true do end end) "
+        "coroutine.resume(co) end f() " + FOR_EVER,
+    ],
+)
+def test_coroutines_are_ended_too(busy: Busy, script: str) -> None:
+    busy.meanwhile("SCRIPT", "KILL")
+    assert busy.caller.say("EVAL", script, "0").startswith(b"-ERR Script killed by user")
+    assert busy.answers == [b"+OK\r\n"]
+    assert busy.reactor.idle < 10
+
+
 def test_functions_are_ended_by_another_name(busy: Busy) -> None:
     library = f"#!lua name=l\nredis.register_function('f', function() {FOR_EVER} end)"
     busy.caller.say("FUNCTION", "LOAD", library)

@@ -88,9 +88,7 @@ local function is_script(body)
 end
 function coroutine_shown.create(body)
   if not is_script(body) then complain(1, "Lua function expected") end
-  local thread = create(body)
-  hook_thread(thread)
-  return thread
+  return create(body)
 end
 local function resumed(ok, ...)
   if ok then return true, ... end
@@ -99,6 +97,7 @@ local function resumed(ok, ...)
 end
 function coroutine_shown.resume(thread, ...)
   if type(thread) ~= "thread" then complain(1, "coroutine expected") end
+  hook_thread(thread)
   return resumed(resume(thread, ...))
 end
 local function passed_on(ok, ...)
@@ -110,8 +109,8 @@ end
 function coroutine_shown.wrap(body)
   if not is_script(body) then complain(1, "Lua function expected") end
   local thread = create(body)
-  hook_thread(thread)
   return function(...)
+    hook_thread(thread)
     return passed_on(resume(thread, ...))
   end
 end

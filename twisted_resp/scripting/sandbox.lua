@@ -163,6 +163,27 @@ end
 local current_hook, hooked_events = hook, ""
 sethook(hook, "", PULSE)
 
+-- Lua remembers hooks by the addresses of threads, and never forgets one. So a coroutine is hooked when it is resumed, and
+-- its hook is removed again some time after it has yielded or ended.
+local status = coroutine.status
+local MOST_HOOKED = 100
+local hooked, hooked_count = {}, 0
+local function unhook_idle()
+  for thread in next, hooked do
+    local state = status(thread)
+    if state == "dead" or state == "suspended" then
+      sethook(thread)
+      hooked[thread], hooked_count = nil, hooked_count - 1
+    end
+  end
+end
+local function hook_thread(thread)
+  if hooked[thread] then return end
+  if hooked_count >= MOST_HOOKED then unhook_idle() end
+  sethook(thread, current_hook, hooked_events, PULSE)
+  hooked[thread], hooked_count = true, hooked_count + 1
+end
+
 ---------------------------------------------------------------------------------------------------------- the globals
 
 local visible = {}
@@ -369,7 +390,7 @@ host_library("lua_libraries")(host, {
   end_if_killed = function()
     if killed then error(killed, 0) end
   end,
-  hook_thread = function(thread) sethook(thread, current_hook, hooked_events, PULSE) end,
+  hook_thread = hook_thread,
 })
 
 -------------------------------------------------------------------------------------------------------- the Redis API
@@ -519,6 +540,7 @@ local result_of = host_library("results")(shown, sink, CHUNK, function() return 
 -- Run a script with its keys and arguments as globals.
 local function run_script(script, key_count, arguments, ...)
   killed, protocol = false, 2
+  if hooked_count > 0 then unhook_idle() end
   local keys, rest
   if arguments then
     keys, rest = {}, {}
@@ -539,6 +561,7 @@ end
 -- Run a function of a library, which gets them as arguments.
 local function run_function(action, keys, arguments)
   killed, protocol = false, 2
+  if hooked_count > 0 then unhook_idle() end
   return result_of(xpcall(function()
     return action(keys, arguments)
   end, locate))
@@ -568,6 +591,7 @@ local function set_debugged(on)
       return rawget(visible, "KEYS"), rawget(visible, "ARGV")
     end, OURS)
   end
+  unhook_idle()
   debugged = on
   host_call = on and debugged_call or plain_call
   current_hook, hooked_events = on and debugger_hook or hook, on and "l" or ""
