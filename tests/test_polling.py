@@ -52,6 +52,7 @@ class Peer(Protocol):
         self.received: list[bytes] = []
         self.lost = False
         self.on_data: Any = None
+        self.expected_size = 0
 
     def dataReceived(self, data: bytes) -> None:
         self.received.append(data)
@@ -103,6 +104,26 @@ def test_all_that_is_there_is_read_at_once(house: House) -> None:
     assert (first.received, second.received, third.received) == ([b"1"], [b"2"], [])
     house.poller.doRead()
     assert first.received == [b"1"]
+
+
+def test_a_large_argument_is_read_on(house: House) -> None:
+    far, peer, _ = house.connect()
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 300_000)
+    sizes: list[int] = []
+    peer.on_data = lambda: sizes.append(len(peer.received[-1]))
+    far.setblocking(False)
+    assert far.send(b"x" * 150_000) == 150_000
+    peer.expected_size = 70_000
+    house.poller.doRead()
+    assert sizes == [65536, 70_000]
+    peer.expected_size = 0
+    far.send(b"x" * 100_000)
+    house.poller.doRead()
+    assert sizes == [65536, 70_000, 65536]
+    peer.expected_size = 10**6
+    house.poller.doRead()  # not a full piece any more: there is nothing to go on with
+    assert sum(sizes) == 250_000
+    assert len(sizes) == 4
 
 
 def test_turns_are_counted(house: House) -> None:

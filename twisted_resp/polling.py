@@ -30,6 +30,7 @@ __all__ = ["Poller"]
 
 # How much is read from a socket at a time, and from how many sockets in one go.
 _READ = 64 * 1024
+_LONG_READ = 1024 * 1024
 _MOST = 1024
 
 # How to read from a connection, who takes what was read, and its transport.
@@ -126,6 +127,8 @@ class Poller:
                     continue
                 try:
                     received(data)
+                    if len(data) == _READ:
+                        self._read_on(fd)
                 except Exception:
                     self.log.failure("{transport} is given up", transport=transport)
                     transport.connectionLost(Failure())
@@ -138,6 +141,26 @@ class Poller:
             turns.seconds += seconds
             if seconds > turns.longest:
                 turns.longest = seconds
+
+    def _read_on(self, fd: int) -> None:
+        """Read more of a large argument, if there is more: Redis takes all of it that is there in one go.
+
+        So whoever asks afterwards finds the client's memory, or that it was too much of it.
+        """
+        connection = self._connections.get(fd)
+        if connection is None:
+            return  # it was closed, or has to wait
+        receive, received, transport = connection
+        expected: int = transport.protocol.expected_size
+        if not expected:
+            return
+        try:
+            data = receive(min(expected, _LONG_READ))
+        except OSError:
+            return  # what is wrong is seen when it is next read from
+        if data:
+            self._turns.reads += 1
+            received(data)
 
     def fileno(self) -> int:
         """See ``IFileDescriptor``."""

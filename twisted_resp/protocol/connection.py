@@ -200,6 +200,11 @@ class RespProtocol(LineReceiver):
 
     # -- what arrives
 
+    @property
+    def expected_size(self) -> int:
+        """The bytes of a large argument that are still to come."""
+        return self._decoder.expected_size
+
     def _count_and_receive(self, data: bytes) -> None:
         self._server.statistics.turns.reads += 1
         type(self).dataReceived(self, data)
