@@ -261,6 +261,7 @@ class TestTls:
         context = ssl.create_default_context(cafile=certificate.certificate)
         options = {
             "port": "0",
+            "dir": str(tmp_path),
             "replicaof": f"127.0.0.1 {server.port()}",
             "tls-replication": "yes",
             "tls-cert-file": certificate.certificate,

@@ -345,10 +345,10 @@ class Process:
 
 
 @pytest.fixture
-def process() -> Iterator[Process]:
+def process(tmp_path: Path) -> Iterator[Process]:
     if not Path("/proc/self/status").exists():
         pytest.skip("how much memory a process takes is read in /proc, which this system does not have")
-    process = Process()
+    process = Process("--dir", str(tmp_path))
     yield process
     process.process.terminate()
     assert process.process.wait(LONG) is not None

@@ -90,7 +90,8 @@ def test_what_is_exported_can_be_loaded(make: Make, commands: Path, tmp_path: Pa
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted([path.name, commands.name])
     again = make(path)
     assert picture(again) == picture(first)
-    assert call(again, "FCALL", "f", 0) == b"f"
+    if b"FUNCTION" in COMMANDS:
+        assert call(again, "FCALL", "f", 0) == b"f"
     if suffix not in (".aof", ".txt"):  # what is at a key is replaced, but for commands, which are just run
         seed(again.server, path)
         assert picture(again) == picture(first)

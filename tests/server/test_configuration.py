@@ -256,6 +256,11 @@ _VALUES = [
 class TestBesideRedis:
     """The same parameters, defaults, values and errors as the installed redis-server has."""
 
+    @pytest.fixture(autouse=True)
+    def elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Among all that is tried is ``appendonly yes``, which writes files."""
+        monkeypatch.chdir(tmp_path)
+
     @pytest.fixture
     def theirs(self, redis_server: Any) -> Iterator[Any]:
         import redis
