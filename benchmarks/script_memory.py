@@ -109,6 +109,7 @@ def measured(kind: str, count: int) -> Iterator[float]:
         load = Load(server)
         load.ask("SCRIPT", "LOAD", LOADED)
         load.ask("FUNCTION", "LOAD", LIBRARY)
+        load.ask("SET", "n", "0")
         call, done, began = KINDS[kind], 0, time.perf_counter()
         for part in range(1, 11):
             while done < count * part // 10:
