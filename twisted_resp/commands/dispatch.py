@@ -159,7 +159,8 @@ def normal(client: Client, args: list[bytes]) -> Reply:
             reply = entry.handler(client, *args[1:])
     except CommandError as error:
         entry.failed += 1
-        reply = error
+        # Its traceback leads to this frame, which has it as the reply: a cycle, and so work for the garbage collector.
+        reply = error.with_traceback(None)
         server.count_error(error.code)
     except Exception:
         reply = internal_error_of(client, entry, args)
@@ -299,7 +300,7 @@ def call(client: Client, entry: CommandEntry, args: list[bytes]) -> Reply:
     except CommandError as error:
         entry.failed += 1
         server.count_error(error.code)
-        reply = error
+        reply = error.with_traceback(None)
     except Exception:
         reply = internal_error_of(client, entry, args)
     finally:
@@ -357,7 +358,7 @@ def _run_attentively(client: Client, entry: CommandEntry, args: list[bytes]) -> 
         reply = entry.handler(client, *args[entry.skip :])
     except CommandError as error:
         entry.failed += 1
-        reply = error
+        reply = error.with_traceback(None)
         server.count_error(error.code)
     except Exception:
         reply = internal_error_of(client, entry, args)

@@ -74,7 +74,7 @@ def run(client: Client, words: list[list[bytes]], replies: list[Reply]) -> int:
                 break
         except CommandError as error:
             entry.failed += 1
-            add(error)
+            add(error.with_traceback(None))  # see dispatch.normal
             server.count_error(error.code)
             now = perf_counter()
             sample(now - start)
