@@ -36,7 +36,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         )
         processes.append(process)
         until(process, "Ready to accept")
-        return process, redis.Redis(unix_socket_path=path, protocol=2, retry=Retry(NoBackoff(), 0))
+        client = redis.Redis(unix_socket_path=path, protocol=2, retry=Retry(NoBackoff(), 0))
+        client.ping()  # the reactor runs
+        return process, client
 
     yield start
     for process in processes:
@@ -70,6 +72,21 @@ def test_a_look_at_a_server_that_seems_to_hang_and_its_end(start: Start) -> None
     for words in ("crashed by signal: 6", "STACK TRACE", "MainThread", "# Replication"):
         assert words in told
     assert process.wait() == -signal.SIGABRT
+
+
+def test_an_end_that_is_called_off(start: Start) -> None:
+    process, client = start()
+    client.execute_command("DEBUG", "PAUSE-CRON", "1")
+    for _ in range(2):  # the second SIGINT is a first one again
+        os.kill(process.pid, signal.SIGINT)
+        until(process, "Received SIGINT scheduling shutdown")
+        assert client.execute_command("SHUTDOWN", "ABORT")
+    with pytest.raises(redis.ResponseError, match="No shutdown in progress"):
+        client.execute_command("SHUTDOWN", "ABORT")
+    os.kill(process.pid, signal.SIGTERM)
+    until(process, "Received SIGTERM scheduling shutdown")
+    client.execute_command("DEBUG", "PAUSE-CRON", "0")
+    assert process.wait() == 0
 
 
 @pytest.mark.parametrize(

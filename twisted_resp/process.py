@@ -77,29 +77,27 @@ def take_signals(server: Server, reactor: Any) -> None:
 
     A second SIGINT ends the process at once.
     """
-    asked = False
+    shutdown = server.shutdown
 
     def shut_down(name: str, parameter: bytes) -> None:
-        nonlocal asked
         server.keyspace.tick()
         words = frozenset(server.configuration[parameter].split()) - {b"default"}
-        if not server.shutdown.start(words) and server.shutdown.until is None:
-            asked = False
+        if not shutdown.ask(words) and shutdown.until is None:
+            shutdown.asked = False
             _log.warn(
                 "{name} received but errors trying to shut down the server, check the logs for more information",
                 name=name,
             )
 
     def receive(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
         name, parameter = _SIGNALS[signal.Signals(number)]
-        if asked and number == signal.SIGINT:
+        if shutdown.asked and number == signal.SIGINT:
             _log.warn("You insist... exiting now.")
             _end_at_once(server, 1)
         if server.loading.active:
             _log.warn("Received shutdown signal during loading, exiting now.")
             _end_at_once(server, 0)
-        asked = True
+        shutdown.asked = True
         _log.warn("Received {name} scheduling shutdown...", name=name)
         running = server.scripting.running
         if running is not None:

@@ -95,6 +95,11 @@ def _set_active_expire(client: Client, enabled: bytes) -> Reply:
     return OK
 
 
+def _pause_cron(client: Client, paused: bytes) -> Reply:
+    client.server.shutdown.hold(bool(_as_atoi(paused)))
+    return OK
+
+
 def _quicklist_packed_threshold(client: Client, size: bytes) -> Reply:
     threshold = parse_memory_size(size)
     if threshold is None or threshold > _MOST_PACKED:
@@ -349,7 +354,7 @@ LOG <message>
 OBJECT <key>
     Show low level info about `key` and associated value.
 PAUSE-CRON <0|1>
-    Accepted: there is no periodic job to pause.
+    Hold back the shutdown that a signal asks for. There is no periodic job to pause.
 POPULATE <count> [<prefix>] [<size>]
     Create <count> string keys named key:<num>. If <prefix> is specified then
     it is used instead of the 'key' prefix.
@@ -402,7 +407,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[..., Reply]]]] = {
     b"listpack": (1, 1, _listpack),
     b"log": (1, 1, _log_message),
     b"object": (1, 1, _object),
-    b"pause-cron": (1, 1, _nothing_to_do),
+    b"pause-cron": (1, 1, _pause_cron),
     b"populate": (1, 3, _populate),
     b"protocol": (1, 1, _protocol),
     b"quicklist": (1, 2, _quicklist),

@@ -40,6 +40,10 @@ class Shutdown:
         self._server = server
         #: Until when replicas are waited for (Unix time, ms); None while no shutdown is under way.
         self.until: int | None = None
+        #: Whether a signal has asked for it, and whether it is held back then (DEBUG PAUSE-CRON).
+        self.asked = False
+        self.held = False
+        self._held_words: frozenset[bytes] = frozenset()
         self._words: frozenset[bytes] = frozenset()
         self._former_pause = (0, False)
         self._call: IDelayedCall | None = None
@@ -74,6 +78,20 @@ class Shutdown:
         self._call = server.clock.callLater(_LOOK, server.run_timer, self._look)
         return True
 
+    def ask(self, words: Collection[bytes]) -> bool:
+        """A signal asks for it; see :meth:`start`. While that is held back it is only remembered."""
+        if self.held:
+            self._held_words = frozenset(words)
+            return True
+        # Whoever has changed his mind meanwhile has said so.
+        return self.start(words) if self.asked else True
+
+    def hold(self, held: bool) -> None:
+        """Hold back what signals ask for, or let it happen."""
+        self.held = held
+        if not held and self.asked:
+            self.start(self._held_words)
+
     def wait(self, client: Client) -> Deferred[Reply]:
         """What SHUTDOWN answers while the replicas are waited for: nothing in the end, or an error."""
         self._waiting.append(client)
@@ -81,10 +99,12 @@ class Shutdown:
 
     def abort(self) -> bool:
         """Go on living (SHUTDOWN ABORT). False where no shutdown is under way."""
-        if self.until is None:
+        if self.until is None and not self.asked:
             return False
+        self.asked = False
         _log.warn("Shutdown manually aborted.")
-        self._give_up()
+        if self.until is not None:
+            self._give_up()
         return True
 
     # -- within
