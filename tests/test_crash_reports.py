@@ -89,6 +89,18 @@ def test_an_end_that_is_called_off(start: Start) -> None:
     assert process.wait() == 0
 
 
+def test_who_insists_leaves_no_half_of_a_snapshot(start: Start, tmp_path: Path) -> None:
+    process, client = start("--dir", str(tmp_path), "--save", "900 1")
+    client.set("a", 1)
+    client.config_set("rdb-key-save-delay", 20_000_000)
+    os.kill(process.pid, signal.SIGINT)
+    until(process, "Saving the final RDB snapshot")
+    os.kill(process.pid, signal.SIGINT)
+    until(process, "You insist")
+    assert process.wait() == 1
+    assert not list(tmp_path.glob("*.rdb"))
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "status", "words"),
     [

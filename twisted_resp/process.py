@@ -118,5 +118,6 @@ def take_signals(server: Server, reactor: Any) -> None:
 def _end_at_once(server: Server, status: int) -> None:
     remove_pid_file(server)
     server.saving.stop_child()
+    server.saving.forget_unfinished()
     sys.stdout.flush()
     os._exit(status)

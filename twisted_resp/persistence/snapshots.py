@@ -92,7 +92,7 @@ class Snapshots(Saving):
         """
         self.saves += 1
         try:
-            self._write(version)
+            self._write(version, slowly=True)
         except OSError as error:
             _log.warn("Error saving the DB to {path}: {error}", path=self.path, error=error)
             raise
@@ -222,6 +222,11 @@ class Snapshots(Saving):
     def transfer_ended(self) -> None:
         """It is over, however it ended."""
         self._child = self.started = None
+
+    def forget_unfinished(self) -> None:
+        """The process ends in the middle of :meth:`save`: leave no half of a file."""
+        with suppress(OSError):
+            os.unlink(self._temporary(os.getpid()))
 
     def stop_child(self) -> None:
         """End a BGSAVE that is under way; the snapshot that is there stays."""

@@ -92,6 +92,9 @@ class Saving:
         """The data are what is on disk: count changes from now on."""
         self._saved_dirty = self._server.keyspace.dirty
 
+    def forget_unfinished(self) -> None:
+        """The process ends in the middle of :meth:`save`: leave no half of a file."""
+
     def save(self) -> None:
         """Write a snapshot now.
 
