@@ -64,6 +64,38 @@ class TestWithAMaster:
         tie.carry()
         assert replies == [1]
 
+    def test_a_pause_of_writes_holds_the_stream_back(
+        self, node: Node, other: Node, tie_class: type[Tie]
+    ) -> None:
+        tie = follow(other, tie_class, node)
+        node.call("SET", "b", "1")  # before it SELECT, which no pause holds back
+        tie.carry()
+        before = other.info()["slave_repl_offset"]
+        other.call("CLIENT", "PAUSE", "100000", "WRITE")
+        node.call("SET", "a", "1")
+        node.call("SET", "a", "2")
+        tie.carry()
+        assert other.call("GET", "a") is None
+        assert other.info()["slave_repl_offset"] == before
+        assert other.info()["slave_read_repl_offset"] == node.info()["master_repl_offset"]
+        other.call("CLIENT", "UNPAUSE")
+        assert other.call("GET", "a") == b"2"
+        assert other.info()["slave_repl_offset"] == node.info()["master_repl_offset"]
+
+    def test_what_a_pause_held_back_is_asked_for_again(
+        self, node: Node, other: Node, tie_class: type[Tie]
+    ) -> None:
+        tie = follow(other, tie_class, node)
+        other.call("CLIENT", "PAUSE", "100000", "WRITE")
+        node.call("SET", "a", "1")
+        tie.carry()
+        tie.lose()
+        other.call("CLIENT", "UNPAUSE")
+        assert other.call("GET", "a") is None
+        other.reactor.advance(1)
+        tie_class(other, node)
+        assert other.call("GET", "a") == b"1"
+
     def test_a_lost_link(self, node: Node, other: Node, tie_class: type[Tie]) -> None:
         tie = follow(other, tie_class, node)
         node.call("SELECT", "5")

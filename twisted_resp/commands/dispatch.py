@@ -51,8 +51,8 @@ from twisted_resp.server.server import (
 from twisted_resp.server.statistics import MOST_SAMPLES, CommandEntry
 
 __all__ = [
-    "STATES", "call", "call_permitted", "delivering", "find", "guarded", "install", "internal_error_of",
-    "normal", "queueing", "reject", "subscribed", "took_long", "tracking", "unauthenticated",
+    "STATES", "call", "call_permitted", "concerned_by_pause", "delivering", "find", "guarded", "install",
+    "internal_error_of", "normal", "queueing", "reject", "subscribed", "took_long", "tracking", "unauthenticated",
 ]  # fmt: skip
 
 _log = Logger()
@@ -474,6 +474,16 @@ def _refusal(client: Client, entry: CommandEntry, args: list[bytes]) -> CommandE
     return None
 
 
+def concerned_by_pause(client: Client, entry: CommandEntry, args: list[bytes]) -> bool:
+    """Whether the pause that is on holds this command back."""
+    if client.server.pause_all:
+        return True
+    flags = entry.flags if entry.refine is None else entry.refine(args)
+    if entry.full_name == b"exec" and client.transaction is not None:
+        flags |= client.transaction.flags
+    return bool(flags & _PAUSED_WRITES)
+
+
 def _postponed(client: Client, entry: CommandEntry, args: list[bytes]) -> Deferred[Reply] | None:
     """Hold a command back while clients are paused; None where the pause does not concern it.
 
@@ -482,12 +492,8 @@ def _postponed(client: Client, entry: CommandEntry, args: list[bytes]) -> Deferr
     server = client.server
     if client.is_master or (client.replica is not None and client.replica.attached):
         return None
-    if not server.pause_all:
-        flags = entry.flags if entry.refine is None else entry.refine(args)
-        if entry.full_name == b"exec" and client.transaction is not None:
-            flags |= client.transaction.flags
-        if not flags & _PAUSED_WRITES:
-            return None
+    if not concerned_by_pause(client, entry, args):
+        return None
     client.last_command = entry.full_name
     gate: Deferred[None] = Deferred()
     server.postponed[gate] = client

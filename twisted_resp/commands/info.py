@@ -369,7 +369,7 @@ def _master_link(server: Server, master: Master) -> Iterable[Field]:
     yield "master_link_status", "up" if master.connected else "down"
     yield "master_last_io_seconds_ago", (now - master.heard_of) // 1000 if master.connected else -1
     yield "master_sync_in_progress", int(master.state == b"sync")
-    yield "slave_read_repl_offset", offset
+    yield "slave_read_repl_offset", offset + master.unapplied
     yield "slave_repl_offset", offset
     if master.state == b"sync":
         yield "master_sync_total_bytes", master.sync_size

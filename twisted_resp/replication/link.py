@@ -2,9 +2,9 @@
 
 :class:`Link` connects, and connects again a second after the connection was lost or refused, for as long as the
 server is to follow. :class:`MasterProtocol` is one such connection: it shakes hands line by line, takes in a
-snapshot if the master sends one, and then applies the stream through a :class:`Client` of its own, which the
-dispatcher lets do everything. Where we are in the master's history is the server's own place in it
-(``Feed.id``, ``Feed.offset``), so the next connection can go on there, and replicas of ours as well.
+snapshot if the master sends one, and hands on what comes then to a :class:`MasterStream`, which applies it. Where we
+are in the master's history is the server's own place in it (``Feed.id``, ``Feed.offset``), so the next connection can
+go on there, and replicas of ours as well.
 https://redis.io/docs/latest/operate/oss_and_stack/management/replication/
 """
 
@@ -24,9 +24,8 @@ from twisted_resp.errors import CommandError
 from twisted_resp.persistence.loading import LoadInSlices
 from twisted_resp.rdb.format import RdbError
 from twisted_resp.replication.full_sync import Snapshot
+from twisted_resp.replication.master_stream import MasterStream, text_of
 from twisted_resp.replication.snapshots import database_of_stream
-from twisted_resp.resp import RequestDecoder
-from twisted_resp.server.client import Client
 from twisted_resp.server.encoding import encode_command
 from twisted_resp.server.replication import NO_ID, Master
 from twisted_resp.tls import TlsError, encrypted_client
@@ -216,10 +215,8 @@ class MasterProtocol(Protocol):
         self._lost = False  # whether the connection was lost meanwhile
         self._new_place = (b"", 0)  # the id and offset of the snapshot that comes
         self._asynchronous = False  # whether the old data are served until it is loaded
-        self._decoder = RequestDecoder()
-        self._client: Client | None = None
+        self._stream: MasterStream | None = None
         self._ended = False
-        self._held: list[bytes] = []  # of a transaction that is not all there
 
     def send(self, *words: bytes) -> None:
         """Send a command."""
@@ -268,12 +265,9 @@ class MasterProtocol(Protocol):
         if self._snapshot is not None:
             self._snapshot.discard()
             self._snapshot = None
-        client, self._client = self._client, None
-        if client is not None:
-            self._feed.master_database = client.db.index
-            self._master.client = None
-            client.discard_transaction()
-            client.disconnected()
+        if self._stream is not None:
+            self._stream.end()
+            self._stream = None
 
     def dataReceived(self, data: bytes) -> None:
         """Take in what the master sends."""
@@ -314,13 +308,13 @@ class MasterProtocol(Protocol):
         configuration = self._server.configuration
         reply = yield self._ask(b"PING")
         if reply.startswith(b"-") and not reply.startswith(_NOT_LOGGED_IN):
-            raise HandshakeError(f"Error reply to PING from master: '{_text(reply)}'")
+            raise HandshakeError(f"Error reply to PING from master: '{text_of(reply)}'")
         _log.info("Master replied to PING, replication can continue...")
         password, user = configuration[b"masterauth"], configuration[b"masteruser"]
         if password:
             reply = yield self._ask(b"AUTH", *([user] if user else []), password)
             if reply.startswith(b"-"):
-                raise HandshakeError(f"Unable to AUTH to MASTER: {_text(reply)}")
+                raise HandshakeError(f"Unable to AUTH to MASTER: {text_of(reply)}")
         port = configuration[b"replica-announce-port"] or self._server.port
         yield self._ask(b"REPLCONF", b"listening-port", b"%d" % port)
         host = configuration[b"replica-announce-ip"]
@@ -336,7 +330,9 @@ class MasterProtocol(Protocol):
             reply = yield self._ask(b"PSYNC", b"?", b"-1")
         else:
             place = [feed.id, b"%d" % (feed.offset + 1)]
-            _log.info("Trying a partial resynchronization (request {place}).", place=_text(b":".join(place)))
+            _log.info(
+                "Trying a partial resynchronization (request {place}).", place=text_of(b":".join(place))
+            )
             reply = yield self._ask(b"PSYNC", *place, *([b"FAILOVER"] if feed.failover.in_progress else []))
         words = reply.split()
         if feed.failover.in_progress:
@@ -346,16 +342,16 @@ class MasterProtocol(Protocol):
         if words[0] == b"+CONTINUE":
             _log.info("Successful partial resynchronization with master.")
             if len(words) > 1 and words[1] != feed.id:
-                _log.info("Master replication ID changed to {id}", id=_text(words[1]))
+                _log.info("Master replication ID changed to {id}", id=text_of(words[1]))
             _log.info("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.")
             self._server.tell_supervisor(f"{_SYNC}: Partial Resynchronization accepted. {_READY}")
             self._go_on(words[1] if len(words) > 1 else feed.id)
             return
         if words[0] == b"+FULLRESYNC" and len(words) == 3:
             self._new_place = words[1], int(words[2])
-            _log.info("Full resync from master: {place}", place=_text(b":".join(words[1:])))
+            _log.info("Full resync from master: {place}", place=text_of(b":".join(words[1:])))
         elif reply.startswith((b"-NOMASTERLINK", b"-LOADING")):
-            raise HandshakeError(f"Master is currently unable to PSYNC: {_text(reply)}")
+            raise HandshakeError(f"Master is currently unable to PSYNC: {text_of(reply)}")
         else:
             # It does not know PSYNC. Nobody will be able to go on from here.
             _log.info("Retrying with SYNC...")
@@ -364,7 +360,7 @@ class MasterProtocol(Protocol):
         self._master.state = b"sync"
         header = yield self._next_line()
         if not header.startswith(b"$"):
-            raise HandshakeError(f"MASTER aborted replication with an error: {_text(header)}")
+            raise HandshakeError(f"MASTER aborted replication with an error: {text_of(header)}")
         try:
             self._snapshot = Snapshot(self._server, header)
         except OSError as error:
@@ -488,60 +484,22 @@ class MasterProtocol(Protocol):
         self._start_stream(self._feed.master_database)
 
     def _start_stream(self, database: int) -> None:
-        server = self._server
-        master = self._master
         transport: Any = self.transport
-        client = self._client = Client(
-            server, b"%b:%d" % (master.host, master.port), fd=getattr(transport, "fileno", lambda: -1)()
+        self._stream = MasterStream(
+            self._feed,
+            self._master,
+            getattr(transport, "fileno", lambda: -1)(),
+            database,
+            self._link.drop,
+            self._spoil,
         )
-        client.is_master = True
-        client.can_block = False
-        client.db = server.keyspace.databases[database]
-        client.log_in(server.access.superuser)
-        client.close = lambda when_flushed: self._link.drop()
-        server.clients[client.id] = client
-        master.client = client
-        master.state = b"connected"
-        master.down_since = 0
-        self._receive = self._apply
+        self._receive = self._stream.receive
         self._link.acknowledge()
 
-    def _apply(self, data: bytes) -> None:
-        client, server, keyspace = self._client, self._server, self._server.keyspace
-        if client is None:
-            return
-        client.total_input += len(data)
-        client.last_interaction = keyspace.now
-        keyspace.sees_expired = True
-        try:
-            for args in self._decoder.feed(data):
-                reply = client.execute(client, args)
-                if isinstance(reply, CommandError):
-                    # We differ from the master now, or did before.
-                    _log.error(
-                        "== CRITICAL == This replica is sending an error to its master: '-{error}' after "
-                        "processing the command '{command}'",
-                        command=_text(client.last_command),
-                        error=_text(reply.message),
-                    )
-                if self._client is None:
-                    return  # REPLICAOF NO ONE does not come this way, but SHUTDOWN could
-                self._held.append(encode_command(args))
-                # Who goes on from within a transaction must get all of it.
-                if client.transaction is None:
-                    self._feed.pass_on(b"".join(self._held))
-                    self._held.clear()
-        finally:
-            keyspace.sees_expired = False
-        server.end_batch()
-        if self._decoder.error is not None or self._decoder.inline:
-            _log.error("The master's stream can't be understood.")
-            self._link.spoilt = True
-            self._link.drop()
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")
+    def _spoil(self) -> None:
+        """What comes is no stream: only all data help."""
+        self._link.spoilt = True
+        self._link.drop()
 
 
 # ------------------------------------------------------------------------------------------ changing the role

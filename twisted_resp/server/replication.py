@@ -38,6 +38,7 @@ class Replica:
     :ivar attached: whether it gets the stream.
     :ivar acknowledges: whether it tells how far it is (those that said SYNC don't).
     :ivar offset, fsynced: how far it is, and how far it has that on disk.
+    :ivar unapplied: bytes of the stream that have come and wait for the end of a pause.
     :ivar heard_of: when it last said so (Unix time, ms).
     :ivar snapshot_size: bytes of the snapshot that it may still be reading, which no output limit concerns.
     :ivar eof: whether it can do with a snapshot whose length is not known in the beginning.
@@ -114,6 +115,7 @@ class Master:
         self.client: Client | None = None
         self.sync_size = 0
         self.sync_read = 0
+        self.unapplied = 0
         self.heard_of = 0
         self.down_since = 0
 
