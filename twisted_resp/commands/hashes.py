@@ -15,7 +15,7 @@ from twisted_resp.commands.numbers import draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
-from twisted_resp.keyspace.columns import edit_alike
+from twisted_resp.keyspace.columns import create_alike
 from twisted_resp.keyspace.database import Database
 from twisted_resp.keyspace.events import HASH
 from twisted_resp.resp import OK, Map, Reply
@@ -79,11 +79,9 @@ def _hset_in_columns(
     client: Client, keys: list[bytes], fields: list[bytes], values: list[bytes]
 ) -> Sequence[Reply]:
     db = client.db
-    alike, value = edit_alike(db, keys, Hash)
-    if not alike:
-        return ()
+    value = create_alike(db, keys, Hash)
     if value is None:
-        value = db.create(keys[0], Hash)
+        return ()
     added = value.set_each(fields, values)
     db.grown(keys[0], b"hset", HASH, len(fields))
     return added

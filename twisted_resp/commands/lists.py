@@ -12,7 +12,7 @@ from twisted_resp import errors
 from twisted_resp.commands.numbers import at_least, integer
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
-from twisted_resp.keyspace.columns import edit_alike
+from twisted_resp.keyspace.columns import create_alike, edit_alike
 from twisted_resp.keyspace.events import LIST
 from twisted_resp.resp import NULL_ARRAY, OK, Reply
 from twisted_resp.server.client import Client
@@ -74,11 +74,9 @@ def lpush(client: Client, key: bytes, *elements: bytes) -> Reply:
 @in_columns(lpush, 3)
 def _lpush_in_columns(client: Client, keys: list[bytes], elements: list[bytes]) -> Sequence[Reply]:
     db = client.db
-    alike, value = edit_alike(db, keys, List)
-    if not alike:
-        return ()
+    value = create_alike(db, keys, List)
     if value is None:
-        value = db.create(keys[0], List)
+        return ()
     lengths = value.push_left_each(elements)
     db.grown(keys[0], b"lpush", LIST, len(elements))
     return lengths
@@ -106,11 +104,9 @@ def rpush(client: Client, key: bytes, *elements: bytes) -> Reply:
 @in_columns(rpush, 3)
 def _rpush_in_columns(client: Client, keys: list[bytes], elements: list[bytes]) -> Sequence[Reply]:
     db = client.db
-    alike, value = edit_alike(db, keys, List)
-    if not alike:
-        return ()
+    value = create_alike(db, keys, List)
     if value is None:
-        value = db.create(keys[0], List)
+        return ()
     lengths = value.push_right_each(elements)
     db.grown(keys[0], b"rpush", LIST, len(elements))
     return lengths

@@ -14,7 +14,7 @@ from twisted_resp.commands.numbers import at_least, draws, integer
 from twisted_resp.commands.scanning import parse_cursor, parse_scan_options
 from twisted_resp.commands.table import DENYOOM, FAST, READONLY, WRITE, command, in_columns
 from twisted_resp.errors import CommandError
-from twisted_resp.keyspace.columns import edit_alike
+from twisted_resp.keyspace.columns import create_alike, edit_alike
 from twisted_resp.keyspace.events import SET
 from twisted_resp.resp import Reply, SetReply
 from twisted_resp.server.client import Client
@@ -65,11 +65,9 @@ def sadd(client: Client, key: bytes, *members: bytes) -> Reply:
 @in_columns(sadd, 3)
 def _sadd_in_columns(client: Client, keys: list[bytes], members: list[bytes]) -> Sequence[Reply]:
     db = client.db
-    alike, value = edit_alike(db, keys, Set)
-    if not alike:
-        return ()
+    value = create_alike(db, keys, Set)
     if value is None:
-        value = db.create(keys[0], Set)
+        return ()
     added = value.add_each(members)
     db.grown(keys[0], b"sadd", SET, sum(added))
     return added

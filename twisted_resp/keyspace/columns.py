@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from twisted_resp.keyspace.database import Database, Structure, Value
 
-__all__ = ["edit_alike", "glance", "read_strings", "store_strings"]
+__all__ = ["create_alike", "edit_alike", "glance", "read_strings", "store_strings"]
 
 S = TypeVar("S", bound=Structure)
 
@@ -72,6 +72,12 @@ def edit_alike(database: Database, keys: Sequence[bytes], kind: type[S]) -> tupl
     if value is not None and type(value) is not kind:
         return False, None
     return True, database.edit(key, kind)
+
+
+def create_alike(database: Database, keys: Sequence[bytes], kind: type[S]) -> S | None:
+    """What :func:`edit_alike` finds, or a new value where the key is not there; None where they are not alike."""
+    alike, value = edit_alike(database, keys, kind)
+    return database.create(keys[0], kind) if alike and value is None else value
 
 
 def store_strings(
