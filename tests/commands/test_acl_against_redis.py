@@ -21,14 +21,18 @@ WORDS = """
     &* %X~a %RR~a nonsense ) (( (~a sanitize-payload skip-sanitize-payload
 """
 CATEGORIES = ["@all", "@read", "@WRITE", "@string", "@fast"]
+
+
+def _joined(*parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.tuples(*parts).map("".join)
+
+
 RULES = st.one_of(
     st.sampled_from(WORDS.split()),
-    st.builds(str.__add__, st.sampled_from("+-"), st.sampled_from(COMMANDS)),
-    st.builds(str.__add__, st.sampled_from("+-"), st.sampled_from(CATEGORIES)),
-    st.builds(
-        str.__add__, st.sampled_from(["~", "%R~", "%w~", "%RW~"]), st.sampled_from(["a", "b*", "c?", "*"])
-    ),
-    st.builds(str.__add__, st.just("&"), st.sampled_from(["a", "b*", "c?"])),
+    _joined(st.sampled_from("+-"), st.sampled_from(COMMANDS)),
+    _joined(st.sampled_from("+-"), st.sampled_from(CATEGORIES)),
+    _joined(st.sampled_from(["~", "%R~", "%w~", "%RW~"]), st.sampled_from(["a", "b*", "c?", "*"])),
+    _joined(st.just("&"), st.sampled_from(["a", "b*", "c?"])),
     st.sampled_from(["(~a* +get)", "(%R~b* +@all)", "(%W~c +set &b)", "(+nothing)", "()", "(~x y)"]),
 )
 CALLS = [
