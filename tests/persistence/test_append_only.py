@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,20 @@ def test_nothing_is_done_unasked(server: Server, tmp_path: Path) -> None:
     assert server.server.commit is None
     assert os.listdir(tmp_path) == []
     assert server.info("aof_enabled") == "0"
+
+
+def half_a_write() -> Callable[[int, bytes], int]:
+    """An ``os.write`` for a disk that is full after half of the data."""
+    write = os.write
+    written: list[int] = []
+
+    def half(descriptor: int, data: bytes) -> int:
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(write(descriptor, data[: len(data) // 2]))
+        return written[0]
+
+    return half
 
 
 class TestWriting:
@@ -205,18 +219,9 @@ class TestFailure:
     def test_half_a_write_leaves_no_trace(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         server.call("CONFIG", "SET", "appendonly", "yes")
         server.call("SET", "a", 1)
-        write = os.write
-        written: list[int] = []
-
-        def half(descriptor: int, data: bytes) -> int:
-            if written:
-                raise OSError(28, "No space left on device")
-            written.append(write(descriptor, data[: len(data) // 2]))
-            return written[0]
-
-        monkeypatch.setattr(os, "write", half)
-        server.call("SET", "b", 1)
-        monkeypatch.setattr(os, "write", write)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", half_a_write())
+            server.call("SET", "b", 1)
         assert server.written()[1:] == [[b"SET", b"a", b"1"]]
         server.clock.advance(1)
         assert server.written()[1:] == [[b"SET", b"a", b"1"], [b"SET", b"b", b"1"]]
@@ -226,20 +231,12 @@ class TestFailure:
     ) -> None:
         server.call("CONFIG", "SET", "appendonly", "yes")
         server.call("SET", "a", 1)
-        write = os.write
-        written: list[int] = []
-
-        def half(descriptor: int, data: bytes) -> int:
-            if written:
-                raise OSError(28, "No space left on device")
-            written.append(write(descriptor, data[: len(data) // 2]))
-            return written[0]
 
         def broken(descriptor: int, length: int) -> None:
             raise OSError(5, "Input/output error")
 
         with monkeypatch.context() as patched:
-            patched.setattr(os, "write", half)
+            patched.setattr(os, "write", half_a_write())
             patched.setattr(os, "ftruncate", broken)
             server.call("SET", "b", 1)
         server.clock.advance(1)
